@@ -1,0 +1,504 @@
+"""The configuration: one TOML file, read into models that refuse what they do not know.
+
+Paths are relative to the file that names them. Secrets are references (environment variable, 0600 file, prompt) and are
+resolved when they are first needed, so that a missing password never stops a step that does not use it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import getpass
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import tomli
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from dixis_tui.model import DixisError
+
+
+class ConfigError(DixisError):
+    """The configuration cannot be used; nothing was started."""
+
+    def __init__(self, what: str, next_step: str) -> None:
+        super().__init__(what, safe="nothing was started or changed", next_step=next_step)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+def _plain_name(name: str) -> str:
+    if not name or len(name) > 64 or any(c in name for c in "`\\/\0") or name != name.strip():
+        raise ValueError("a name of 1 to 64 characters without ` \\ / or spaces around it")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+
+
+class Secret(Section):
+    """Where a secret comes from; exactly one of the four.
+
+    env: name of an environment variable. file: path of a file only its owner can read (0600 or 0400).
+    prompt: ask on the terminal. clear: the secret itself in this file, which is warned about.
+    """
+
+    env: str = ""
+    file: Path | None = None
+    prompt: bool = False
+    clear: str = Field(default="", repr=False)
+    _value: str | None = PrivateAttr(default=None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _text_is_clear(cls, value: Any) -> Any:
+        return {"clear": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Secret:
+        if sum((bool(self.env), self.file is not None, self.prompt, bool(self.clear))) != 1:
+            raise ValueError('exactly one of { env = "NAME" }, { file = "PATH" } or { prompt = true }')
+        return self
+
+    def resolve(self, what: str) -> str:
+        """The secret's value, read once. Raises ConfigError when it is not to be had; what names it for the message."""
+        if self._value is None:
+            self._value = self._read(what)
+        return self._value
+
+    @property
+    def known(self) -> str | None:
+        """The value if it has been resolved; used to keep it out of logs."""
+        return self._value or self.clear or None
+
+    def _read(self, what: str) -> str:
+        if self.clear:
+            return self.clear
+        if self.env:
+            value = os.environ.get(self.env, "")
+            if not value:
+                raise ConfigError(f"{what}: the environment variable {self.env} is not set.", f"export {self.env}=…")
+            return value
+        if self.prompt:
+            try:
+                return getpass.getpass(f"{what}: ")
+            except (EOFError, OSError) as error:
+                raise ConfigError(
+                    f"{what}: no terminal to ask on.", 'use { env = "NAME" } or { file = "PATH" } instead of a prompt'
+                ) from error
+        assert self.file is not None
+        return read_secret_file(self.file, what)
+
+
+def read_secret_file(path: Path, what: str) -> str:
+    """The first line of a file that only its owner can read. Raises ConfigError otherwise."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            raise ConfigError(f"{what}: {path} can be read by others (mode {mode:04o}).", f"chmod 600 {path}")
+        value = path.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except OSError as error:
+        raise ConfigError(f"{what}: cannot read {path}: {error.strerror}.", "create it with mode 0600") from error
+    if not value:
+        raise ConfigError(f"{what}: {path} is empty.", "write the secret on its first line")
+    return value
+
+
+class Run(Section):
+    """[run]: what this migration is called, where its records are kept, and how careful to be."""
+
+    name: str = "dixis"
+    environment: Literal["rehearsal", "staging", "production"]
+    directory: Path = Path("run")
+    operator: str = ""
+    window_minutes: int = Field(default=120, ge=5, le=24 * 60)
+
+
+class People(Section):
+    """[people]: who signs. The gate before traffic returns wants two different people."""
+
+    lead: str = ""
+    database_review: str = ""
+    technical_approval: str = ""
+
+
+class Source(Section):
+    """[source]: the live SQLite database. location "host" means it is read on the application's host."""
+
+    path: str
+    location: Literal["local", "host"] = "local"
+
+
+class Tls(Section):
+    """[target.tls]: verify checks the certificate and its name against ca (or the system's store); off is for a socket
+    or a rehearsal on this machine only."""
+
+    mode: Literal["verify", "off"] = "verify"
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
+class Admin(Section):
+    """[target.admin]: an account that may create the database and the application's user; leave it out when both exist.
+
+    client_host: the host part of the application's account, as in 'dixis_user'@'%'.
+    """
+
+    user: Name
+    password: Secret
+    client_host: str = "%"
+
+
+class Target(Section):
+    """[target]: the MySQL or MariaDB server and the application's own account on it."""
+
+    host: str
+    port: int = Field(default=3306, ge=1, le=65535)
+    database: Name
+    user: Name
+    password: Secret
+    charset: Literal["utf8mb4"] = "utf8mb4"
+    collation: str = "utf8mb4_unicode_ci"
+    time_zone: str = "+00:00"
+    connect_timeout: int = Field(default=10, ge=1, le=300)
+    tls: Tls = Tls()
+    admin: Admin | None = None
+
+
+class Ssh(Section):
+    """[host.ssh]: how to reach the application's host. Only hosts in known_hosts are trusted."""
+
+    address: str
+    port: int = Field(default=22, ge=1, le=65535)
+    user: str
+    key: Path | None = None
+    known_hosts: Path
+    connect_timeout: int = Field(default=10, ge=1, le=300)
+
+
+class Host(Section):
+    """[host]: where the application lives: this machine, or one behind SSH when [host.ssh] is given."""
+
+    ssh: Ssh | None = None
+
+
+class App(Section):
+    """[app]: the Laravel application on the host.
+
+    autoload: the file that loads its classes, relative to root. config_cache: after a change of .env, rebuild the
+    cached configuration ("cache") or remove it ("clear"). restart: commands that restart workers and PHP, one a line.
+    database_env: how the new .env reaches the target; keys here override what [target] says (a different address from
+    the host's side, the path of the CA file there).
+    """
+
+    root: str
+    php: str = "php"
+    autoload: str = "vendor/autoload.php"
+    env_file: str = ".env"
+    config_cache: Literal["cache", "clear"] = "clear"
+    restart: tuple[str, ...] = ()
+    database_env: dict[str, str] = Field(default_factory=dict)
+
+
+class Index(Section):
+    """[[schema.indexes]] and [[schema.fulltext]]: an index the plan wants. waive: why it may be left out."""
+
+    name: Name
+    table: Name
+    columns: tuple[Name, ...] = Field(min_length=1)
+    waive: str = ""
+
+
+class Schema(Section):
+    """[schema]: native builds the tables from the source's schema; artisan has the application's migrations do it."""
+
+    mode: Literal["native", "artisan"] = "native"
+    indexes: tuple[Index, ...] = (
+        Index(name="idx_products_category_featured", table="products", columns=("category_id", "is_featured")),
+        Index(name="idx_products_producer_active", table="products", columns=("producer_id", "is_active")),
+        Index(name="idx_orders_user_date", table="orders", columns=("user_id", "created_at")),
+        Index(name="idx_shipping_zones_greece", table="shipping_zones", columns=("country", "region")),
+    )
+    fulltext: tuple[Index, ...] = (
+        Index(name="ft_products_name_description", table="products", columns=("name", "description")),
+        Index(
+            name="ft_producers_business_name_description", table="producers", columns=("business_name", "description")
+        ),
+    )
+
+
+class Group(Section):
+    """[[data.groups]]: tables copied together, in the order of the file; tables not there are named, not guessed."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    priority: int = Field(ge=1, le=9)
+    tables: tuple[str, ...]
+
+
+def _group(name: str, title: str, priority: int, tables: str) -> Group:
+    return Group(name=name, title=title, priority=priority, tables=tuple(tables.split()))
+
+
+PLAN_GROUPS = (
+    _group(
+        "users",
+        "Users and authentication",
+        1,
+        "users roles permissions model_has_roles model_has_permissions role_has_permissions personal_access_tokens"
+        " password_reset_tokens addresses",
+    ),
+    _group(
+        "core",
+        "Core business data",
+        1,
+        "producers producer_profiles producer_media businesses business_users categories product_categories products"
+        " product_images product_attributes product_attribute_values product_category_relations",
+    ),
+    _group(
+        "financial",
+        "Financial data",
+        1,
+        "orders order_items payments invoices invoice_items invoice_payments quickbooks_tokens",
+    ),
+    _group(
+        "configuration",
+        "Configuration data",
+        2,
+        "shipping_zones shipping_rates delivery_methods postal_code_zones tenants tenant_themes settings",
+    ),
+)
+
+
+class Data(Section):
+    """[data]: how rows travel. chunk_rows: rows in one transaction; chunk_mib bounds it for wide rows; streams: tables
+    copied at the same time."""
+
+    chunk_rows: int = Field(default=20_000, ge=1, le=1_000_000)
+    chunk_mib: int = Field(default=16, ge=1, le=512)
+    streams: int = Field(default=2, ge=1, le=16)
+    groups: tuple[Group, ...] = PLAN_GROUPS
+
+
+class Assets(Section):
+    """[assets]: files to bring along.
+
+    source: a folder here; destination: the folder on the application's host, relative to its root; owner: user:group to
+    give them, empty to leave the owner alone; columns: `table.column` holding asset paths.
+    """
+
+    source: Path
+    destination: str = "storage/app/public"
+    owner: str = ""
+    directory_mode: str = Field(default="755", pattern=r"^[0-7]{3,4}$")
+    file_mode: str = Field(default="644", pattern=r"^[0-7]{3,4}$")
+    columns: tuple[str, ...] = ()
+
+
+class Vat(Section):
+    """[vat]: where the tax of an order is kept and the rates it may follow, in per cent."""
+
+    table: Name = "orders"
+    tax: Name = "tax_amount"
+    total: Name = "total_amount"
+    rates: tuple[float, ...] = (24.0, 13.0)
+
+
+class Validation(Section):
+    """[validation]: the functional tests a person performs and signs; probe_tables: tables the application is asked to
+    count through its own connection."""
+
+    functional: tuple[str, ...] = (
+        "User authentication and registration",
+        "Product catalog browsing",
+        "Multi-producer cart functionality",
+        "B2B wholesale pricing",
+        "Adoption marketplace features",
+        "Greek VAT tax calculations",
+        "SEPA payment processing",
+        "Invoice generation",
+        "Email notifications",
+    )
+    probe_tables: tuple[str, ...] = ("users", "products", "orders", "producers")
+
+
+class Backup(Section):
+    """[backup]: where copies are kept on this machine, and how old the newest may be."""
+
+    directory: Path = Path("backups")
+    max_age_hours: int = Field(default=24, ge=1)
+
+
+class Watch(Section):
+    """[watch]: the thresholds of the week after."""
+
+    response_ms: float = Field(default=100.0, gt=0)
+    slow_query_seconds: float = Field(default=2.0, gt=0)
+    connections_percent: float = Field(default=80.0, gt=0, le=100)
+
+
+class Config(Section):
+    """The whole file."""
+
+    run: Run
+    people: People = People()
+    source: Source
+    target_section: Target | None = Field(alias="target")
+    host: Host = Host()
+    app: App
+    schema_section: Schema = Field(default=Schema(), alias="schema")
+    data: Data = Data()
+    assets: Assets | None = None
+    vat: Vat = Vat()
+    validation: Validation = Validation()
+    backup: Backup = Backup()
+    watch: Watch = Watch()
+
+    @property
+    def target(self) -> Target:
+        """The [target] section. Raises ConfigError when the file was read for a rollback and that section is broken."""
+        if self.target_section is None:
+            raise ConfigError(
+                "The [target] section of the configuration cannot be used.", "mend it; rollback works without"
+            )
+        return self.target_section
+
+    def known_secrets(self) -> Iterator[str]:
+        """Every secret resolved so far, for the redactor."""
+        target = self.target_section
+        secrets = [] if target is None else [target.password, target.admin.password if target.admin else None]
+        return (secret.known for secret in secrets if secret is not None and secret.known)
+
+    def clear_secrets(self) -> list[str]:
+        """Keys whose secret stands in the file in clear."""
+        target = self.target_section
+        found: dict[str, Secret | None] = {}
+        if target is not None:
+            found["target.password"] = target.password
+            found["target.admin.password"] = target.admin.password if target.admin else None
+        return [key for key, secret in found.items() if secret is not None and secret.clear]
+
+
+def load(path: Path, *, rollback: bool = False) -> Config:
+    """Read and check the configuration.
+
+    rollback: a broken or missing [target] is let pass, because taking the application back must not depend on it.
+    Raises ConfigError that names the file, line, key and what would be right.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(
+            f"Cannot read the configuration {path}: {reason}.",
+            "give its path with --config, or copy config.example.toml and fill it in",
+        ) from error
+    try:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.", "mend that line; text values stand in quotes") from error
+    try:
+        return _validate(values, path)
+    except ConfigError:
+        if not rollback:
+            raise
+        return _validate({**values, "target": None}, path)
+
+
+def _validate(values: dict[str, Any], path: Path) -> Config:
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(dict(item), values, path) for item in error.errors()]
+        more = [f"  {problem}" for problem in problems]
+        raise ConfigError(
+            f"{path} cannot be used:\n" + "\n".join(more), "mend the lines named; see config.example.toml"
+        ) from error
+    return _with_absolute_paths(config, path.resolve().parent)
+
+
+def _with_absolute_paths(section: SectionT, base: Path) -> SectionT:
+    """The same models with every Path made absolute, counted from the folder of the file; ~ is the user's home."""
+    changes: dict[str, Any] = {}
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Path):
+            changes[name] = (base / value.expanduser()).resolve()
+        elif isinstance(value, Section):
+            changes[name] = _with_absolute_paths(value, base)
+    return section.model_copy(update=changes) if changes else section
+
+
+def _problem(item: dict[str, Any], values: dict[str, Any], path: Path) -> str:
+    location = [part for part in item["loc"] if part not in ("function-before", "function-after")]
+    key = ".".join(str(part) for part in location)
+    line = line_of(path.read_text(encoding="utf-8"), location)
+    where = f"line {line}: " if line else ""
+    if item["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(location[-1]), _siblings(location[:-1]), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "known keys: " + ", ".join(_siblings(location[:-1]))
+        return f"{where}{key}: there is no such key; {hint}"
+    if item["type"] == "missing":
+        return f"{where}{key}: this key is needed"
+    return f"{where}{key}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def _siblings(location: list[Any]) -> list[str]:
+    """Names of the keys a section takes; location is the path of the section in the file."""
+    model: Any = Config
+    for part in location:
+        if isinstance(part, int):
+            continue
+        fields = {field.alias or name: field for name, field in model.model_fields.items()}
+        model = next(_models_in(fields[part].annotation), Section) if part in fields else Section
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _models_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def line_of(text: str, location: list[Any]) -> int | None:
+    """The line (from 1) on which a key, or else the nearest section around it, stands in a TOML text."""
+    seen: dict[str, int] = {}
+    section = ""
+    found: int | None = None
+    best = 0
+    wanted = [str(part) for part in location]
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip()
+        if stripped.startswith("[["):
+            name = stripped.strip("[] ").partition("]")[0].strip()
+            seen[name] = seen.get(name, -1) + 1
+            section = f"{name}.{seen[name]}"
+            here = section.split(".")
+        elif stripped.startswith("["):
+            section = stripped[1:].partition("]")[0].strip()
+            here = section.split(".")
+        elif "=" in stripped and not stripped.startswith("#"):
+            key = stripped.partition("=")[0].strip().strip('"')
+            here = [*section.split("."), *key.split(".")] if section else key.split(".")
+        else:
+            continue
+        if len(here) > best and wanted[: len(here)] == here:
+            best, found = len(here), number
+    return found

@@ -1,0 +1,47 @@
+"""What a step is given to do its work: configuration, connections, a place for files, and ways to speak."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dixis_tui.config import Config
+from dixis_tui.host import Host
+from dixis_tui.model import Outcome, Progress, StoppedError
+
+
+@dataclass(frozen=True)
+class Context:
+    """Passed to a step's work and preview; steps keep nothing in it.
+
+    run_id: identifies this run on the target. run_dir: holds snapshots, backups, logs.
+    local, app_host: this machine and the application's host (the same object when they are one).
+    outcomes: the last outcome of every step that has ended. say: one line to the log, secrets removed.
+    record: an event of the step itself into the journal, durable when it returns. stop: set when the operator asked.
+    """
+
+    config: Config
+    run_id: str
+    run_dir: Path
+    operator: str
+    local: Host
+    app_host: Host
+    outcomes: Mapping[str, Outcome]
+    say: Callable[[str], None]
+    progress: Callable[[Progress], None]
+    record: Callable[[str, Mapping[str, Any]], None]
+    recorded: Callable[[str], list[Mapping[str, Any]]]
+    stop: threading.Event
+
+    def fact(self, step_id: str, name: str) -> Any:
+        """A fact of a step's last outcome, None when it has not ended or has no such fact."""
+        outcome = self.outcomes.get(step_id)
+        return None if outcome is None else outcome.facts.get(name)
+
+    def check_stop(self) -> None:
+        """Raise StoppedError when the operator asked to stop; called between units of work."""
+        if self.stop.is_set():
+            raise StoppedError

@@ -1,0 +1,292 @@
+"""The journal of a run: append-only events in SQLite, each with the hash of the one before, and their sum.
+
+An event is on disk when `append` returns. Nothing is ever updated or deleted; a changed, missing or swapped event
+breaks the chain and is refused on opening.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, create_engine, event, insert, select
+from sqlalchemy.exc import DatabaseError
+
+from dixis_tui.model import DixisError, Outcome, Status
+
+GENESIS = "0" * 64
+
+_metadata = MetaData()
+_events = Table(
+    "events",
+    _metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("at", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False, unique=True),
+)
+
+
+class JournalError(DixisError):
+    """The journal cannot be read or trusted."""
+
+
+class HeldError(DixisError):
+    """Another console drives this run."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """seq counts from 1; at is ISO 8601 UTC; data is JSON."""
+
+    seq: int
+    at: str
+    kind: str
+    data: Mapping[str, Any]
+    previous: str
+    hash: str
+
+    @property
+    def time(self) -> datetime:
+        return datetime.fromisoformat(self.at)
+
+
+def _digest(previous: str, seq: int, at: str, kind: str, data: str) -> str:
+    return hashlib.sha256("\n".join((previous, str(seq), at, kind, data)).encode()).hexdigest()
+
+
+class Journal:
+    """The events of one run, in `run_dir/journal.sqlite`. Anyone may read; the one that drives appends."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.path = run_dir / "journal.sqlite"
+        run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._write_lock = threading.Lock()
+        if not self.path.exists():
+            self.path.touch(mode=0o600)
+        self._engine = create_engine(f"sqlite:///{self.path}")
+
+        @event.listens_for(self._engine, "connect")
+        def _settings(connection: Any, _record: Any) -> None:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+
+        try:
+            _metadata.create_all(self._engine)
+            self._events = list(self._read())
+        except DatabaseError as error:
+            raise JournalError(
+                f"The journal {self.path} cannot be read: {error.orig}.",
+                safe="source and target were not touched",
+                next_step="restore the file from a copy, or start a new run in another directory",
+            ) from error
+
+    @property
+    def events(self) -> Sequence[Event]:
+        return self._events
+
+    def append(self, kind: str, data: Mapping[str, Any] | None = None) -> Event:
+        """Add an event; it is durable when this returns. Raises JournalError when it cannot be written."""
+        text = json.dumps(data or {}, ensure_ascii=False, sort_keys=True, default=str)
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        with self._write_lock:
+            previous = self._events[-1].hash if self._events else GENESIS
+            seq = len(self._events) + 1
+            digest = _digest(previous, seq, at, kind, text)
+            row = {"seq": seq, "at": at, "kind": kind, "data": text, "previous": previous, "hash": digest}
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(insert(_events).values(row))
+            except DatabaseError as error:
+                raise JournalError(
+                    f"The journal {self.path} cannot be written: {error.orig}.",
+                    safe="what was done before is recorded; nothing more was started",
+                    next_step="make room on that disk or mend its permissions, then start again",
+                ) from error
+            added = Event(seq, at, kind, json.loads(text), previous, digest)
+            self._events.append(added)
+            return added
+
+    def refresh(self) -> None:
+        """Take in events another process has added since."""
+        self._events = list(self._read())
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def _read(self) -> Iterable[Event]:
+        previous = GENESIS
+        with self._engine.connect() as connection:
+            for number, row in enumerate(_rows(connection), 1):
+                expected = _digest(previous, row.seq, row.at, row.kind, row.data)
+                if (row.seq, row.previous, row.hash) != (number, previous, expected):
+                    raise JournalError(
+                        f"Event {number} of the journal {self.path} is not what was written: its hash does not fit.",
+                        safe="source and target were not touched",
+                        next_step="restore the file from a copy, or start a new run in another directory",
+                    )
+                previous = row.hash
+                yield Event(row.seq, row.at, row.kind, json.loads(row.data), row.previous, row.hash)
+
+
+def _rows(connection: Connection) -> Iterable[Any]:
+    return connection.execute(select(_events).order_by(_events.c.seq))
+
+
+class Lock:
+    """Held by the one console that drives a run; freed by the kernel when its process ends, however it ends."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / "lock"
+        self._descriptor: int | None = None
+
+    def acquire(self, operator: str) -> None:
+        """Take the lock. Raises HeldError that names the holder."""
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(descriptor, 500).decode("utf-8", "replace").strip() or "unknown"
+            os.close(descriptor)
+            raise HeldError(
+                f"Another console drives this run: {holder}.",
+                safe="nothing was changed by this one",
+                next_step="watch it with `dixis status`, or end the other console first",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{operator}, process {os.getpid()} on {socket.gethostname()}\n".encode())
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def held(self) -> bool:
+        """True when some process, this one or another, drives the run."""
+        if self._descriptor is not None:
+            return True
+        if not self._path.exists():
+            return False
+        descriptor = os.open(self._path, os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Who confirmed a step, in which role, when (ISO 8601 UTC), with which note."""
+
+    role: str
+    name: str
+    note: str
+    at: str
+
+
+@dataclass(frozen=True)
+class StepState:
+    """Where a step stands, as the journal tells."""
+
+    status: Status = Status.PENDING
+    outcome: Outcome | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    signatures: tuple[Signature, ...] = ()
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the last finished try took."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return (datetime.fromisoformat(self.finished_at) - datetime.fromisoformat(self.started_at)).total_seconds()
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What the events add up to. Times are ISO 8601 UTC.
+
+    window_opened_at: when maintenance began, None outside the window; window_closed_at: when it ended.
+    rollbacks: how often the application was taken back; steps of earlier tries count as pending again.
+    """
+
+    run_id: str = ""
+    operator: str = ""
+    steps: Mapping[str, StepState] = field(default_factory=dict)
+    window_opened_at: str | None = None
+    window_closed_at: str | None = None
+    rollbacks: int = 0
+
+    def step(self, step_id: str) -> StepState:
+        return self.steps.get(step_id, StepState())
+
+    def outcomes(self) -> dict[str, Outcome]:
+        return {name: step.outcome for name, step in self.steps.items() if step.outcome is not None}
+
+
+def fold(events: Iterable[Event]) -> RunState:
+    """The state of a run: nothing but a function of its events."""
+    state = RunState()
+    for one in events:
+        state = advance(state, one)
+    return state
+
+
+def advance(state: RunState, one: Event) -> RunState:
+    """The state after one more event."""
+    data = one.data
+    match one.kind:
+        case "run-opened":
+            return replace(state, run_id=data["run_id"], operator=data["operator"])
+        case "console-attached":
+            # Only one process drives: whatever was running when it took over had been cut off.
+            steps = {
+                name: replace(step, status=Status.INTERRUPTED) if step.status is Status.RUNNING else step
+                for name, step in state.steps.items()
+            }
+            return replace(state, operator=data["operator"], steps=steps)
+        case "step-started":
+            return _with(state, data["step"], status=Status.RUNNING, started_at=one.at, finished_at=None)
+        case "step-finished":
+            outcome = Outcome.model_validate(data["outcome"])
+            return _with(state, data["step"], status=outcome.status, outcome=outcome, finished_at=one.at)
+        case "step-interrupted":
+            return _with(state, data["step"], status=Status.INTERRUPTED, finished_at=one.at)
+        case "step-waived":
+            outcome = Outcome(status=Status.WAIVED, summary=f"waived by {data['name']}: {data['note']}")
+            return _with(state, data["step"], status=Status.WAIVED, outcome=outcome, finished_at=one.at)
+        case "signed":
+            signature = Signature(data["role"], data["name"], data["note"], one.at)
+            others = tuple(s for s in state.step(data["step"]).signatures if s.role != signature.role)
+            return _with(state, data["step"], signatures=(*others, signature))
+        case "phase-reset":
+            steps = {name: step for name, step in state.steps.items() if name not in data["steps"]}
+            return replace(state, steps=steps)
+        case "window-opened":
+            return replace(state, window_opened_at=one.at, window_closed_at=None)
+        case "window-closed":
+            return replace(state, window_closed_at=one.at)
+        case "rolled-back":
+            kept = {name: step for name, step in state.steps.items() if name.startswith("rollback.")}
+            return replace(state, steps=kept, rollbacks=state.rollbacks + 1)
+        case _:
+            return state  # notes of steps for themselves
+
+
+def _with(state: RunState, step_id: str, **changes: Any) -> RunState:
+    return replace(state, steps={**state.steps, step_id: replace(state.step(step_id), **changes)})

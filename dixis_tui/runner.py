@@ -1,0 +1,364 @@
+"""Runs the steps of a plan: one at a time, each in a thread, every start, answer and signature into the journal.
+
+The runner decides what may run next and nothing else. Listeners hear of events after they are on disk, of progress and
+of log lines as they come; they are called from any thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import threading
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from dixis_tui.config import Config
+from dixis_tui.context import Context
+from dixis_tui.host import Host, LocalHost, open_host
+from dixis_tui.journal import Event, Journal, Lock, RunState, advance, fold
+from dixis_tui.model import DixisError, Kind, Outcome, Phase, Plan, Progress, Status, Step, StoppedError
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line for the log pane: when (ISO 8601 UTC), which step spoke (empty for the console), what."""
+
+    at: str
+    step: str
+    text: str
+
+
+Notice = Event | Progress | LogLine
+Listener = Callable[[Notice], None]
+
+
+class NotNowError(DixisError):
+    """The plan does not allow this step yet."""
+
+
+class Runner:
+    """Drives one run. Open it, use it, close it: it holds the run's lock in between.
+
+    With watch=True it takes no lock, only reads, and refuses to run anything.
+    """
+
+    def __init__(self, plan: Plan, config: Config, *, watch: bool = False) -> None:
+        self.plan = plan
+        self.config = config
+        self.watch = watch
+        self.run_dir = config.run.directory
+        self.operator = config.run.operator or getpass.getuser()
+        self.stop = threading.Event()
+        self._listeners: list[Listener] = []
+        self._running: str | None = None
+        self._local = LocalHost()
+        self._app_host: Host = open_host(config.host) if config.host.ssh else self._local
+        self._journal = Journal(self.run_dir)
+        self._lock = Lock(self.run_dir)
+        self._log: TextIO | None = None
+        if not watch:
+            self._lock.acquire(self.operator)
+            self._log = (self.run_dir / "console.log").open("a", encoding="utf-8", buffering=1)
+            if not self._journal.events:
+                self._journal.append(
+                    "run-opened",
+                    {
+                        "run_id": uuid.uuid4().hex[:12],
+                        "name": config.run.name,
+                        "environment": config.run.environment,
+                        "operator": self.operator,
+                    },
+                )
+            self._journal.append("console-attached", {"operator": self.operator})
+        self._state = fold(self._journal.events)
+
+    def close(self) -> None:
+        self._app_host.close()
+        self._journal.close()
+        self._lock.release()
+        if self._log:
+            self._log.close()
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def state(self) -> RunState:
+        return self._state
+
+    @property
+    def events(self) -> Sequence[Event]:
+        return self._journal.events
+
+    @property
+    def running(self) -> str | None:
+        """Id of the step that runs now in this process."""
+        return self._running
+
+    def driven(self) -> bool:
+        """True when some console drives this run now."""
+        return self._lock.held()
+
+    def refresh(self) -> None:
+        """For a watcher: take in what the driving console has recorded since."""
+        self._journal.refresh()
+        self._state = fold(self._journal.events)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call listener with every notice from now on; the answer ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def say(self, text: str, step: str = "") -> None:
+        """A line for the log, with every known secret taken out."""
+        line = LogLine(datetime.now(UTC).isoformat(timespec="seconds"), step, self._redact(text))
+        if self._log and not self._log.closed:
+            self._log.write(f"{line.at} {line.step or '-'} {line.text}\n")
+        self._tell(line)
+
+    # What stands where
+
+    def phase_status(self, phase: Phase) -> Status:
+        """One word for a phase: the worst of its steps once one has ended, pending before the first has begun."""
+        statuses = [self._state.step(step.id).status for step in phase.steps]
+        for worst in (Status.RUNNING, Status.ERROR, Status.FAIL, Status.INTERRUPTED):
+            if worst in statuses:
+                return worst
+        if all(status.settled for status in statuses):
+            return Status.WARN if Status.WARN in statuses else Status.PASS
+        return Status.PENDING
+
+    def settled(self, phase: Phase) -> bool:
+        return all(self._state.step(step.id).status.settled for step in phase.steps)
+
+    def next_step(self) -> Step | None:
+        """The first step of the plan that is not settled; None when all is done."""
+        for phase in self.plan.phases:
+            for step in phase.steps:
+                if not self._state.step(step.id).status.settled:
+                    return step
+        return None
+
+    def obstacle(self, step: Step) -> str | None:
+        """Why a step cannot run now; None when it can. Checks and the rollback can always run."""
+        if self.watch:
+            return "this console only watches the run"
+        if self._running is not None:
+            return f"{self._running} is running"
+        phase = self.plan.phase_of(step.id)
+        if step.kind is Kind.CHECK or phase is self.plan.rollback:
+            return None
+        for earlier in self.plan.phases:
+            if earlier is phase:
+                break
+            for before in earlier.steps:
+                if not self._state.step(before.id).status.settled:
+                    return f"{before.id} comes first ({self._state.step(before.id).status})"
+        for before in phase.steps:
+            if before is step:
+                return None
+            status = self._state.step(before.id).status
+            if not status.settled and not (step.kind is Kind.SIGNOFF and before.kind is Kind.SIGNOFF):
+                return f"{before.id} comes first ({status})"
+        return None
+
+    def preview(self, step: Step) -> list[str]:
+        """Exactly what an action would do, secrets taken out; empty for other kinds. Raises what the step raises."""
+        return [self._redact(line) for line in step.preview(self._context(step))] if step.preview else []
+
+    # Doing
+
+    async def run_step(self, step_id: str) -> Outcome:
+        """Run one check or action to its end and record the answer.
+
+        Raises NotNowError when the plan does not allow it now; StoppedError when the operator stopped it. Any other
+        exception becomes an outcome: error ("could not ask") for a check, fail for an action.
+        """
+        step = self.plan.step(step_id)
+        if step.work is None:
+            raise NotNowError(f"{step.id} is a {step.kind}: a person confirms it.", next_step="sign it")
+        obstacle = self.obstacle(step)
+        if obstacle:
+            raise NotNowError(f"{step.id} cannot run now: {obstacle}.", safe="nothing was changed")
+        self._running = step.id
+        try:
+            self.stop.clear()
+            self.record("step-started", {"step": step.id})
+            try:
+                outcome = await asyncio.to_thread(step.work, self._context(step))
+            except StoppedError:
+                self.record("step-interrupted", {"step": step.id})
+                raise
+            except DixisError as error:
+                outcome = _outcome_of(step, error)
+            except Exception as error:
+                outcome = _outcome_of(step, error)
+                self.say(f"unexpected {type(error).__name__}: {error}", step.id)
+            outcome = self._redacted(outcome)
+            self.record("step-finished", {"step": step.id, "outcome": outcome.model_dump(mode="json")})
+            return outcome
+        finally:
+            self._running = None
+
+    async def run_phase(self, phase_id: str, *, again: bool = False) -> Status:
+        """Run the steps of a phase in order until one does not settle, or a person is needed; the phase's status after.
+
+        again: start over, settled steps included; otherwise settled steps are left alone.
+        """
+        phase = self.plan.phase(phase_id)
+        if again:
+            self.reset(phase)
+        for step in phase.steps:
+            if self._state.step(step.id).status.settled:
+                continue
+            if step.work is None:
+                break
+            outcome = await self.run_step(step.id)
+            if not outcome.status.settled and not phase.go_on:
+                break
+        return self.phase_status(phase)
+
+    async def rollback(self) -> Status:
+        """Take the application back: every step of the rollback, from the first, whatever was done before."""
+        phase = self.plan.rollback
+        status = await self.run_phase(phase.id, again=True)
+        if status.settled:
+            self.record("rolled-back")
+        return status
+
+    def reset(self, phase: Phase) -> None:
+        """Count a phase's steps as pending again; what they did stays as it is."""
+        self._allow_writing()
+        begun = [step.id for step in phase.steps if step.id in self._state.steps]
+        if begun:
+            self.record("phase-reset", {"steps": begun})
+
+    def sign(self, step_id: str, *, role: str, name: str, note: str) -> Outcome | None:
+        """A person confirms a step. The outcome once nothing is missing any more, else None.
+
+        Raises NotNowError when it is too early, the role is not asked for, or one person would sign for two.
+        """
+        self._allow_writing()
+        step = self.plan.step(step_id)
+        roles = step.roles or ("operator",)
+        name = name.strip()
+        obstacle = self.obstacle(step)
+        if step.work is not None:
+            obstacle = f"it is a {step.kind} and answers by itself"
+        elif role not in roles:
+            obstacle = f"it asks for {', '.join(roles)}, not for {role}"
+        elif not name:
+            obstacle = "a signature needs a name"
+        if obstacle:
+            raise NotNowError(f"{step.id} cannot be signed: {obstacle}.", safe="nothing was signed")
+        others = {s.role: s.name for s in self._state.step(step.id).signatures if s.role != role}
+        complete = set(roles) == {*others, role}
+        people = {signer.casefold() for signer in (*others.values(), name)}
+        if complete and len(people) < min(2, len(roles)):
+            raise NotNowError(
+                f"{step.id} wants at least two different people; {name} would be the only one.",
+                safe="nothing was signed",
+                next_step=f"have another person sign as {role}",
+            )
+        self.record("signed", {"step": step.id, "role": role, "name": name, "note": note})
+        if not complete:
+            return None
+        signatures = {signature.role: signature for signature in self._state.step(step.id).signatures}
+        lines = [f"{s.role}: {s.name}, {s.at}{', ' + s.note if s.note else ''}" for s in signatures.values()]
+        outcome = Outcome(
+            status=Status.PASS,
+            summary="signed by " + ", ".join(s.name for s in signatures.values()),
+            evidence=tuple(lines),
+        )
+        self.record("step-finished", {"step": step.id, "outcome": outcome.model_dump(mode="json")})
+        return outcome
+
+    def reject(self, step_id: str, *, role: str, name: str, note: str) -> Outcome:
+        """A person says no to a sign-off or a gate; the step fails with their words."""
+        self._allow_writing()
+        outcome = Outcome(
+            status=Status.FAIL,
+            summary=f"refused by {name} ({role}): {note}",
+            remedy=("mend what is named, then sign again; or roll back",),
+        )
+        self.record("step-finished", {"step": step_id, "outcome": outcome.model_dump(mode="json")})
+        return outcome
+
+    def waive(self, step_id: str, *, name: str, note: str) -> None:
+        """The operator takes responsibility for a check that did not pass. Raises NotNowError for anything else."""
+        self._allow_writing()
+        step = self.plan.step(step_id)
+        status = self._state.step(step_id).status
+        if step.kind is not Kind.CHECK or status not in (Status.FAIL, Status.ERROR):
+            raise NotNowError(f"{step_id} cannot be waived: it is a {step.kind} and stands at {status}.")
+        if not note.strip():
+            raise NotNowError(
+                f"{step_id} cannot be waived without a reason.", next_step="say why it may be passed over"
+            )
+        self.record("step-waived", {"step": step_id, "name": name, "note": note})
+
+    def record(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
+        """An event into the journal, then to the listeners."""
+        added = self._journal.append(kind, data)
+        self._state = advance(self._state, added)
+        self._tell(added)
+
+    def _allow_writing(self) -> None:
+        if self.watch:
+            raise NotNowError(
+                "This console only watches the run.", next_step="sign and decide in the one that drives it"
+            )
+
+    def _context(self, step: Step) -> Context:
+        return Context(
+            config=self.config,
+            run_id=self._state.run_id,
+            run_dir=self.run_dir,
+            operator=self.operator,
+            local=self._local,
+            app_host=self._app_host,
+            outcomes=self._state.outcomes(),
+            say=lambda text: self.say(text, step.id),
+            progress=self._tell,
+            record=self.record,
+            recorded=lambda kind: [event.data for event in self._journal.events if event.kind == kind],
+            stop=self.stop,
+        )
+
+    def _tell(self, notice: Notice) -> None:
+        for listener in tuple(self._listeners):
+            listener(notice)
+
+    def _redact(self, text: str) -> str:
+        for secret in self.config.known_secrets():
+            text = text.replace(secret, "•••")
+        return text
+
+    def _redacted(self, outcome: Outcome) -> Outcome:
+        return outcome.model_copy(
+            update={
+                "summary": self._redact(outcome.summary),
+                "evidence": tuple(self._redact(line) for line in outcome.evidence),
+                "remedy": tuple(self._redact(line) for line in outcome.remedy),
+            }
+        )
+
+
+def _outcome_of(step: Step, error: Exception) -> Outcome:
+    status = Status.ERROR if step.kind is Kind.CHECK else Status.FAIL
+    if isinstance(error, DixisError):
+        evidence = (f"safe: {error.safe}",) if error.safe else ()
+        return Outcome(
+            status=status, summary=error.what, evidence=evidence, remedy=(error.next_step,) if error.next_step else ()
+        )
+    return Outcome(
+        status=status,
+        summary=f"{type(error).__name__}: {error}",
+        remedy=("this was not foreseen; the log holds more. The step can be run again.",),
+    )

@@ -20,7 +20,7 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
     seen: set[str] = set()
     for binding in parse_stream(io.StringIO(text)):
         original = binding.original.string
-        if binding.key in changes and not binding.error:
+        if binding.key is not None and binding.key in changes and not binding.error:
             seen.add(binding.key)
             ending = original[len(original.rstrip("\r\n")) :]
             # blank lines before a key belong to its binding

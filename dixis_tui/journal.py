@@ -25,6 +25,9 @@ from dixis_tui.model import DixisError, Outcome, Status
 
 GENESIS = "0" * 64
 
+# The application is being led to the target: data names the copy of its environment file that leads back.
+SWITCHED = "application-switched"
+
 _metadata = MetaData()
 _events = Table(
     "events",
@@ -222,7 +225,8 @@ class RunState:
     """What the events add up to. Times are ISO 8601 UTC.
 
     window_opened_at: when maintenance began, None outside the window; window_closed_at: when it ended.
-    rollbacks: how often the application was taken back; steps of earlier tries count as pending again.
+    switched: the application was led to the target and not taken back. rollbacks: how often it was taken back; steps
+    of earlier tries count as pending again.
     """
 
     run_id: str = ""
@@ -230,7 +234,12 @@ class RunState:
     steps: Mapping[str, StepState] = field(default_factory=dict)
     window_opened_at: str | None = None
     window_closed_at: str | None = None
+    switched: bool = False
     rollbacks: int = 0
+
+    @property
+    def window_open(self) -> bool:
+        return self.window_opened_at is not None and self.window_closed_at is None
 
     def step(self, step_id: str) -> StepState:
         return self.steps.get(step_id, StepState())
@@ -278,12 +287,16 @@ def advance(state: RunState, one: Event) -> RunState:
             steps = {name: step for name, step in state.steps.items() if name not in data["steps"]}
             return replace(state, steps=steps)
         case "window-opened":
+            if state.window_open:
+                return state
             return replace(state, window_opened_at=one.at, window_closed_at=None)
         case "window-closed":
             return replace(state, window_closed_at=one.at)
         case "rolled-back":
             kept = {name: step for name, step in state.steps.items() if name.startswith("rollback.")}
-            return replace(state, steps=kept, rollbacks=state.rollbacks + 1)
+            return replace(state, steps=kept, switched=False, rollbacks=state.rollbacks + 1)
+        case _ if one.kind == SWITCHED:
+            return replace(state, switched=True)
         case _:
             return state  # notes of steps for themselves
 

@@ -151,9 +151,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Phase:
-    """An ordered part of the plan. go_on: keep running steps after one has failed (checks that stand alone).
+    """An ordered part of the plan.
 
-    minutes: when it should be finished, counted from the opening of the window; None outside the window.
+    go_on: keep running steps after one has failed (checks that stand alone). minutes: when it should be finished,
+    counted from the opening of the window; None outside the window. before_switch: its actions may not run while the
+    application is on the target, whose rows they would replace. invalidates: phases whose answers no longer count once
+    this one starts over.
     """
 
     id: str
@@ -161,6 +164,8 @@ class Phase:
     steps: tuple[Step, ...]
     go_on: bool = False
     minutes: int | None = None
+    before_switch: bool = False
+    invalidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,8 @@ class Runner:
         phase = self.plan.phase_of(step.id)
         if step.kind is Kind.CHECK or phase is self.plan.rollback:
             return None
+        if phase.before_switch and self._state.switched:
+            return "the application is on the target and this would replace its rows; roll back first"
         for earlier in self.plan.phases:
             if earlier is phase:
                 break
@@ -233,9 +235,19 @@ class Runner:
         return status
 
     def reset(self, phase: Phase) -> None:
-        """Count a phase's steps as pending again; what they did stays as it is."""
+        """Count a phase's steps, and those whose answers rest on them, as pending again; what they did stays as it is.
+
+        Raises NotNowError for a phase that may not start over while the application is on the target.
+        """
         self._allow_writing()
-        begun = [step.id for step in phase.steps if step.id in self._state.steps]
+        if phase.before_switch and self._state.switched:
+            raise NotNowError(
+                f"{phase.title} cannot start over: the application is on the target.",
+                safe="nothing was changed",
+                next_step="roll back first",
+            )
+        phases = (phase, *(self.plan.phase(name) for name in phase.invalidates))
+        begun = [step.id for one in phases for step in one.steps if step.id in self._state.steps]
         if begun:
             self.record("phase-reset", {"steps": begun})
 

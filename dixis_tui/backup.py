@@ -1,0 +1,111 @@
+"""Backups on this machine: where they are kept, written whole or not at all, and how old the newest is."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dixis_tui.model import DixisError, StoppedError
+
+
+class BackupError(DixisError):
+    """A backup could not be written or does not read back."""
+
+
+def prepare(directory: Path) -> None:
+    """Make the folder of the backups, for its owner only. Raises BackupError when it cannot be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = directory / ".dixis-write-test"
+        probe.write_bytes(b"x")
+        probe.unlink()
+    except OSError as error:
+        raise BackupError(
+            f"The backup folder {directory} cannot be written: {error.strerror}.",
+            safe="nothing was changed",
+            next_step=f"mend its permissions or choose another in [backup] directory: ls -ld {directory}",
+        ) from error
+
+
+@contextmanager
+def new_file(directory: Path, name: str) -> Iterator[Path]:
+    """A path to write a backup to (mode 0600); it gets its name only when the block ends well."""
+    temporary = directory / f".{name}.part"
+    temporary.unlink(missing_ok=True)
+    temporary.touch(mode=0o600)
+    try:
+        yield temporary
+        temporary.replace(directory / name)
+    except OSError as error:
+        raise BackupError(
+            f"The backup {name} could not be written: {error.strerror}.",
+            safe="older backups are as they were",
+            next_step=f"make room in {directory}, then run the step again",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def stamp() -> str:
+    """The time for a backup's name, UTC, sortable."""
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def archive(source: Path, destination: Path, stop: threading.Event) -> tuple[int, int]:
+    """Pack a folder into a gzipped tar and read it back; the number of files and their bytes.
+
+    Raises BackupError when what was packed is not what reads back.
+    """
+    packed: dict[str, str] = {}
+    size = 0
+    with tarfile.open(destination, "w:gz", compresslevel=6) as tar:
+        for path in sorted(source.rglob("*")):
+            if stop.is_set():
+                raise StoppedError
+            name = str(path.relative_to(source))
+            tar.add(path, arcname=name, recursive=False)
+            if path.is_file() and not path.is_symlink():
+                packed[name] = file_digest(path)
+                size += path.stat().st_size
+    with tarfile.open(destination, "r:gz") as tar:
+        read_back = {}
+        for member in tar:
+            if member.isreg():
+                content = tar.extractfile(member)
+                assert content is not None
+                digest = hashlib.sha256()
+                while block := content.read(1 << 20):
+                    digest.update(block)
+                read_back[member.name] = digest.hexdigest()
+            elif member.islnk():
+                read_back[member.name] = read_back[member.linkname]
+    if read_back != packed:
+        changed = sorted(name for name in packed if read_back.get(name) != packed[name])
+        raise BackupError(
+            f"{len(changed)} files of {source} changed while they were packed, the first: {changed[0]}.",
+            safe="nothing was replaced",
+            next_step="run the step again when nobody writes there",
+        )
+    return len(packed), size
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def newest(directory: Path) -> tuple[Path, timedelta] | None:
+    """The newest backup and its age; None when there is none."""
+    if not directory.is_dir():
+        return None
+    files = [path for path in directory.iterdir() if path.is_file() and not path.name.startswith(".")]
+    if not files:
+        return None
+    latest = max(files, key=lambda path: path.stat().st_mtime)
+    return latest, datetime.now(UTC) - datetime.fromtimestamp(latest.stat().st_mtime, UTC)

@@ -1,0 +1,114 @@
+"""The Watch phase: one reading of what the week after the migration is judged by."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+import humanize
+
+from dixis_tui import backup
+from dixis_tui.config import Config
+from dixis_tui.context import Context
+from dixis_tui.model import Kind, Outcome, Step, passed, warned
+from dixis_tui.target import TargetConnection, connected, execute, query
+
+PROBES = 20
+
+
+def steps(config: Config) -> tuple[Step, ...]:
+    """The checklist of one reading; it can be taken as often as wanted."""
+    del config
+    return (
+        Step(
+            "watch.connection",
+            "Connection and response time",
+            Kind.CHECK,
+            "The plan's bound on every answer.",
+            _response,
+        ),
+        Step("watch.slow-queries", "Slow queries", Kind.CHECK, "A missing index shows here first.", _slow_queries),
+        Step("watch.size", "Size of the database", Kind.CHECK, "Growth is judged against this reading.", _size),
+        Step(
+            "watch.backup", "Last backup", Kind.CHECK, "A backup that was not made is not missed until it is.", _backup
+        ),
+    )
+
+
+def _variable(connection: TargetConnection, what: str, name: str) -> str:
+    rows = query(connection, f"SHOW GLOBAL {what} LIKE %s", (name,))
+    return str(rows[0][1]) if rows else ""
+
+
+def _response(ctx: Context) -> Outcome:
+    watch = ctx.config.watch
+    times = []
+    with connected(ctx.config.target) as connection:
+        for _ in range(PROBES):
+            begun = time.perf_counter()
+            query(connection, "SELECT 1")
+            times.append((time.perf_counter() - begun) * 1000)
+        used = int(_variable(connection, "STATUS", "Threads_connected"))
+        most = int(_variable(connection, "VARIABLES", "max_connections"))
+    p95 = statistics.quantiles(times, n=20)[-1]
+    share = 100 * used / most
+    evidence = [
+        f"SELECT 1, {PROBES} times: median {statistics.median(times):.2f} ms, 95 % within {p95:.2f} ms",
+        f"connections: {used} of {most} ({share:.0f} %)",
+    ]
+    facts = {"p95_ms": p95, "connections": used, "max_connections": most}
+    if p95 > watch.response_ms:
+        remedy = ["look at the server's load and at the way there"]
+        return warned(f"95 % within {p95:.0f} ms, wanted {watch.response_ms:.0f} ms", evidence, remedy, **facts)
+    if share > watch.connections_percent:
+        remedy = ["raise max_connections, or look for clients that keep connections open"]
+        return warned(f"{share:.0f} % of the connections are in use", evidence, remedy, **facts)
+    return passed(f"95 % within {p95:.2f} ms, {used} of {most} connections", evidence, **facts)
+
+
+def _slow_queries(ctx: Context) -> Outcome:
+    wanted = ctx.config.watch.slow_query_seconds
+    with connected(ctx.config.target) as connection:
+        count = int(_variable(connection, "STATUS", "Slow_queries"))
+        log = _variable(connection, "VARIABLES", "slow_query_log")
+        seconds = float(_variable(connection, "VARIABLES", "long_query_time"))
+    evidence = [
+        f"slow_query_log = {log}, long_query_time = {seconds:g} s",
+        f"Slow_queries = {count} since the server started",
+    ]
+    if log != "ON" or seconds > wanted:
+        return warned(
+            "slow queries are not logged as the plan wants",
+            evidence,
+            ["as an administrator: SET PERSIST slow_query_log = ON;", f"SET PERSIST long_query_time = {wanted:g};"],
+            slow_queries=count,
+        )
+    return passed(f"{count} slow queries since the server started", evidence, slow_queries=count)
+
+
+def _size(ctx: Context) -> Outcome:
+    with connected(ctx.config.target) as connection:
+        # MySQL answers from figures up to a day old unless told otherwise; MariaDB has no such setting.
+        if _variable(connection, "VARIABLES", "information_schema_stats_expiry"):
+            execute(connection, "SET SESSION information_schema_stats_expiry = 0")
+        rows = query(
+            connection,
+            "SELECT table_name, data_length + index_length FROM information_schema.tables"
+            " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY 2 DESC, 1",
+        )
+    total = sum(int(size or 0) for _, size in rows)
+    largest = [f"{humanize.naturalsize(int(size or 0)):>10}  {name}" for name, size in rows[:10]]
+    return passed(f"{humanize.naturalsize(total)} in {len(rows)} tables", largest, bytes=total)
+
+
+def _backup(ctx: Context) -> Outcome:
+    settings = ctx.config.backup
+    found = backup.newest(settings.directory)
+    remedy = ["set up the daily backup, or make one now"]
+    if found is None:
+        return warned(f"there is no backup in {settings.directory}", (), remedy)
+    path, age = found
+    evidence = [str(path), f"made {humanize.naturaldelta(age)} ago"]
+    if age.total_seconds() > settings.max_age_hours * 3600:
+        return warned(f"the newest backup is {humanize.naturaldelta(age)} old", evidence, remedy)
+    return passed(f"the newest backup is {humanize.naturaldelta(age)} old", evidence)

@@ -1,0 +1,49 @@
+"""The plan: the phases of a migration in order, put together from the modules that do the work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dixis_tui import assets, cutover, monitor, rollback, schema, transfer, verify
+from dixis_tui.config import Config
+from dixis_tui.model import Kind, Phase, Plan, Step
+
+# Minutes after the window has opened by which the operators' plan wants a phase done.
+MINUTES = {"schema": 15, "data": 45, "assets": 75, "validation": 90, "cutover": 120}
+
+INVALIDATES = {"schema": ("data", "validation", "cutover"), "data": ("validation", "cutover")}
+
+
+def _validation(config: Config) -> tuple[Step, ...]:
+    steps = verify.steps(config)
+    checks = tuple(step for step in steps if step.kind is Kind.CHECK)
+    return (*checks, cutover.trial(), *(step for step in steps if step not in checks))
+
+
+def build(config: Config, preflight: Sequence[Step]) -> Plan:
+    """The plan for this configuration; preflight holds the checks to begin with."""
+    phases = (
+        ("preflight", "Preflight", tuple(preflight)),
+        ("schema", "1 Schema", schema.steps(config)),
+        ("data", "2 Data", transfer.steps(config)),
+        ("assets", "3 Assets", assets.steps(config)),
+        ("validation", "4 Validation", _validation(config)),
+        ("cutover", "Cutover", cutover.steps(config)),
+        ("watch", "Watch", monitor.steps(config)),
+    )
+    return Plan(
+        phases=tuple(
+            Phase(
+                id=name,
+                title=title,
+                steps=steps,
+                # Checks stand alone: the operator wants all their answers at once.
+                go_on=name in ("preflight", "watch"),
+                minutes=MINUTES.get(name),
+                before_switch=name in ("schema", "data"),
+                invalidates=INVALIDATES.get(name, ()),
+            )
+            for name, title, steps in phases
+        ),
+        rollback=rollback.phase(config),
+    )

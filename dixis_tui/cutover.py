@@ -181,12 +181,13 @@ def _switch(ctx: Context) -> Outcome:
                 "then run this step again",
             ],
         )
-    ctx.app_host.write(path, envfile.changed(text, changes).encode())
+    switched = envfile.changed(text, changes)
+    ctx.app_host.write(path, switched.encode())
     ctx.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
-    written = envfile.values(laravel.read_env(ctx))
-    wrong = [key for key, value in changes.items() if written.get(key) != value]
-    if wrong:
-        return failed(f"{path} does not read back as written: {', '.join(wrong)}", (), ["run the rollback"])
+    if laravel.read_env(ctx) != switched:
+        return failed(
+            f"{path} does not read back as written", (), ["find out what else writes it; then run the rollback"]
+        )
     return passed(f"{ctx.config.app.env_file} leads to MySQL", [f"copy kept: {saved}", *laravel.shown_changes(changes)])
 
 

@@ -35,8 +35,14 @@ def changed(text: str, changes: Mapping[str, str]) -> str:
 
 
 def quoted(value: str) -> str:
-    """A value as a dotenv file takes it: bare when it is plain, else in double quotes with \\ " and $ escaped."""
+    """A value as the application's dotenv reader takes it.
+
+    Bare when it is plain; in single quotes, where nothing has a meaning, when it can be; else in double quotes with
+    backslash, quote and dollar escaped.
+    """
     if value.isascii() and all(c.isalnum() or c in "-_./:+@%" for c in value):
         return value
+    if not any(c in value for c in "'\\\n"):
+        return f"'{value}'"
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$").replace("\n", "\\n")
     return f'"{escaped}"'

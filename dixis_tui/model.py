@@ -75,8 +75,16 @@ class Status(StrEnum):
         return self in (Status.PASS, Status.WARN, Status.WAIVED)
 
     @property
+    def glyph(self) -> str:
+        """One sign that goes with the word, never instead of it."""
+        return _GLYPHS[self]
+
+    @property
     def ended(self) -> bool:
         return self.settled or self in (Status.FAIL, Status.ERROR)
+
+
+_GLYPHS = dict(zip(Status, "·…~✓!✗?–", strict=True))
 
 
 class Outcome(BaseModel):

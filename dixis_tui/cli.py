@@ -1,0 +1,400 @@
+"""The command line: `dixis`. It reads the configuration, opens the run, and hands over to the console or its twin."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+
+from dixis_tui import config as configuration
+from dixis_tui import headless, plan, report
+from dixis_tui.journal import HeldError
+from dixis_tui.model import DixisError, Phase
+from dixis_tui.runner import Runner
+
+F = TypeVar("F", bound=Callable[..., Any])
+ServerKind = Literal["mysql", "mariadb"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What every command takes."""
+
+    config: Path
+    json: bool
+
+
+def _merge(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """--config and --json may stand before or after the command's name."""
+    if value is not None and value is not False:
+        before: Options = ctx.find_root().obj
+        ctx.find_root().obj = replace(before, **{str(parameter.name): value})
+    return value
+
+
+def common(function: F) -> F:
+    """The options every command takes, after its name."""
+    for option in (
+        click.option(
+            "--config",
+            type=click.Path(path_type=Path),
+            expose_value=False,
+            callback=_merge,
+            help="The run's TOML file.",
+        ),
+        click.option("--json", is_flag=True, expose_value=False, callback=_merge, help="Print JSON."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=lambda: Path(os.environ.get("DIXIS_CONFIG", "dixis.toml")),
+    show_default="$DIXIS_CONFIG, or dixis.toml",
+    help="The run's TOML file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.version_option(package_name="dixis-tui")
+@click.pass_context
+def cli(ctx: click.Context, config: Path, as_json: bool) -> None:
+    """Move a live Laravel shop from SQLite to MySQL, prove that nothing was lost, and take it back if need be.
+
+    Without a command the console opens.
+    """
+    ctx.obj = Options(config, as_json)
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(console)
+
+
+@contextmanager
+def opened(options: Options, *, watch: bool = False, rollback: bool = False) -> Iterator[Runner]:
+    """The run of a configuration. Checks and plan are put together here and nowhere else."""
+    import checks
+
+    settings = configuration.load(options.config, rollback=rollback)
+    with Runner(plan.build(settings, checks.preflight()), settings, watch=watch) as runner:
+        yield runner
+
+
+@cli.command()
+@common
+@click.option("--watch", is_flag=True, help="Only look on while another console drives the run.")
+@click.pass_obj
+def console(options: Options, watch: bool = False) -> None:
+    """Open the console (what `dixis` does without a command)."""
+    from dixis_tui.app import ConsoleApp
+
+    with opened(options, watch=watch) as runner:
+        ConsoleApp(runner).run()
+
+
+def _consent(yes: bool, database: str, sign: tuple[str, ...]) -> headless.Consent:
+    signatures = {}
+    for pair in sign:
+        role, separator, name = pair.partition("=")
+        if not separator or not name.strip():
+            raise click.BadParameter(f"{pair!r} is not ROLE=NAME", param_hint="--sign")
+        signatures[role.strip()] = name.strip()
+    return headless.Consent(yes, database, signatures)
+
+
+def _finish(options: Options, runner: Runner, code: int, *, summary: bool = True) -> None:
+    built = report.build(runner)
+    if options.json:
+        click.echo(built.model_dump_json(indent=2))
+    elif summary:
+        click.echo("\n" + "\n".join(report.summary(built)))
+    sys.exit(code)
+
+
+@cli.command()
+@common
+@click.option("--phase", "phase_id", metavar="P", help="Only this phase; starts over when it was done already.")
+@click.option("--yes", is_flag=True, help="No questions. In production --database and --sign are still needed.")
+@click.option("--database", default="", help="In production: the database's name, typed.")
+@click.option("--sign", multiple=True, metavar="ROLE=NAME", help="Who signs as lead, database review, …; repeatable.")
+@click.option("--dry-run", is_flag=True, help="Only show what each action would do.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the log too.")
+@click.pass_obj
+def run(
+    options: Options,
+    phase_id: str | None,
+    yes: bool,
+    database: str,
+    sign: tuple[str, ...],
+    dry_run: bool,
+    verbose: bool,
+) -> None:
+    """Run the plan, or one phase of it, from where it stands."""
+    consent = _consent(yes, database, sign)
+    with opened(options, watch=dry_run) as runner:
+        phases = runner.plan.phases if phase_id is None else (_phase(runner, phase_id),)
+        if dry_run:
+            _show(runner, phases)
+            return
+        if phase_id is not None and runner.settled(phases[0]):
+            runner.reset(phases[0])
+        twin = headless.Headless(runner, consent, quiet=options.json, verbose=verbose)
+        _finish(options, runner, twin.run(phases))
+
+
+def _phase(runner: Runner, phase_id: str) -> Phase:
+    try:
+        return runner.plan.phase(phase_id)
+    except DixisError as error:
+        raise configuration.ConfigError(error.what, error.next_step) from error
+
+
+def _show(runner: Runner, phases: tuple[Phase, ...]) -> None:
+    for phase in phases:
+        click.echo(phase.title)
+        for step in phase.steps:
+            click.echo(f"  {step.kind:<9}{step.id}  {step.title}")
+            try:
+                for line in runner.preview(step):
+                    click.echo(f"           {line}")
+            except DixisError as error:
+                click.echo(f"           not known yet: {error.what}")
+
+
+@cli.command()
+@common
+@click.pass_obj
+def preflight(options: Options) -> None:
+    """Ask every question that must be answered before the window; changes nothing."""
+    with opened(options) as runner:
+        phase = runner.plan.phase("preflight")
+        runner.reset(phase)
+        twin = headless.Headless(runner, headless.Consent(yes=True), quiet=options.json)
+        _finish(options, runner, twin.run((phase,)), summary=False)
+
+
+@cli.command()
+@common
+@click.option("--yes", is_flag=True, help="No questions.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the log too.")
+@click.pass_obj
+def rollback(options: Options, yes: bool, verbose: bool) -> None:
+    """Take the application back to SQLite, in five steps. Needs neither MySQL nor a sound [target] section."""
+    with opened(options, rollback=True) as runner:
+        twin = headless.Headless(runner, headless.Consent(yes=yes), quiet=options.json, verbose=verbose)
+        _finish(options, runner, twin.rollback())
+
+
+@cli.command()
+@common
+@click.pass_obj
+def status(options: Options) -> None:
+    """Where the run stands, and what is next; needs no lock."""
+    with opened(options, watch=True, rollback=True) as runner:
+        built = report.build(runner)
+        if options.json:
+            click.echo(json.dumps({**built.model_dump(mode="json"), "driven": runner.driven()}, indent=2))
+            return
+        click.echo("\n".join(report.summary(built)))
+        for phase in built.phases:
+            for step in phase.steps:
+                if step.status.value not in ("pending", "pass"):
+                    click.echo(f"  {step.status.glyph} {step.status:<12}{step.id}  {step.summary}")
+        if runner.driven():
+            click.echo("  a console drives this run now")
+
+
+@cli.command("report")
+@common
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.pass_obj
+def report_command(options: Options, output: Path | None) -> None:
+    """The whole run for the reviewers: evidence, remedies, signatures, times."""
+    with opened(options, watch=True, rollback=True) as runner:
+        built = report.build(runner)
+    text = built.model_dump_json(indent=2) if options.json else "\n".join(report.markdown(built))
+    if output is None:
+        click.echo(text)
+    else:
+        output.write_text(text + "\n", encoding="utf-8")
+        click.echo(f"written to {output}")
+
+
+directory_option = click.option(
+    "--dir", "directory", type=click.Path(path_type=Path, file_okay=False), required=True, help="The sandbox's folder."
+)
+
+
+@cli.group()
+def sandbox() -> None:
+    """A little world to rehearse in: MySQL, sshd, a Laravel application, a shop; on this machine, in one folder."""
+
+
+@sandbox.command("up")
+@common
+@directory_option
+@click.option("--server", type=click.Choice(["mysql", "mariadb"]), default="mysql", show_default=True)
+@click.option(
+    "--source",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A SQLite file instead of the demo shop.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the demo shop.")
+@click.option(
+    "--scale", type=click.IntRange(1), default=1, show_default=True, help="Multiplies the demo shop's orders."
+)
+@click.option("--hostile", is_flag=True, help="Add trouble of every kind to the demo shop.")
+@click.pass_obj
+def sandbox_up(
+    options: Options, directory: Path, server: ServerKind, source: Path | None, seed: int, scale: int, hostile: bool
+) -> None:
+    """Build a sandbox and start its servers; starts what is missing when it is there already."""
+    from dixis_tui.sandbox import world
+
+    say = (lambda _: None) if options.json else click.echo
+    made = world.up(directory, server=server, source=source, say=say, hostile=hostile, scale=scale, seed=seed)
+    if options.json:
+        click.echo(made.model_dump_json(indent=2))
+    else:
+        click.echo(f"\nopen the console:  dixis --config {made.config}")
+        click.echo(f"or without it:     dixis --config {made.config} run --yes")
+        click.echo(f"take it down:      dixis sandbox down --dir {directory}")
+
+
+@sandbox.command("down")
+@common
+@directory_option
+@click.pass_obj
+def sandbox_down(options: Options, directory: Path) -> None:
+    """Stop a sandbox's servers and remove its folder."""
+    from dixis_tui.sandbox import world
+
+    world.down(directory)
+    click.echo(json.dumps({"directory": str(directory), "down": True}) if options.json else f"{directory} is gone")
+
+
+@sandbox.command("status")
+@common
+@directory_option
+@click.pass_obj
+def sandbox_status(options: Options, directory: Path) -> None:
+    """Which of a sandbox's servers run."""
+    from dixis_tui.sandbox import world
+
+    found = world.status(directory)
+    if options.json:
+        click.echo(found.model_dump_json(indent=2))
+        return
+    for process in found.processes:
+        state = "running" if process.alive else "not running"
+        click.echo(f"{process.name:<8}{state:<13}process {process.pid or '-'}, port {process.port or '-'}")
+
+
+@cli.command()
+@common
+@click.option("--headless", "without_console", is_flag=True, help="Run the whole plan without questions.")
+@click.option("--server", type=click.Choice(["mysql", "mariadb"]), default="mysql", show_default=True)
+@click.option("--hostile", is_flag=True, help="Add trouble of every kind to the shop.")
+@click.option("--scale", type=click.IntRange(1), default=1, show_default=True, help="Multiplies the shop's orders.")
+@click.option("--keep", is_flag=True, help="Leave the sandbox running at the end.")
+@click.option(
+    "--picture", type=click.Path(path_type=Path, dir_okay=False), help="Save a picture (SVG) of the console and end."
+)
+@click.pass_obj
+def demo(
+    options: Options,
+    without_console: bool,
+    server: ServerKind,
+    hostile: bool,
+    scale: int,
+    keep: bool,
+    picture: Path | None,
+) -> None:
+    """Build a sandbox and open the console on it; it is gone again afterwards."""
+    from dixis_tui.sandbox import world
+
+    directory = Path(tempfile.mkdtemp(prefix="dixis-demo-")) / "sandbox"
+    say = (lambda _: None) if options.json else click.echo
+    try:
+        made = world.up(directory, server=server, say=say, hostile=hostile, scale=scale)
+        inside = replace(options, config=made.config)
+        with opened(inside) as runner:
+            if picture is not None:
+                _take_picture(runner, picture)
+            elif without_console:
+                twin = headless.Headless(runner, headless.Consent(yes=True), quiet=options.json)
+                _finish(inside, runner, twin.run(runner.plan.phases))
+            else:
+                from dixis_tui.app import ConsoleApp
+
+                ConsoleApp(runner).run()
+    finally:
+        if keep:
+            click.echo(f"kept: {directory}; take it down with: dixis sandbox down --dir {directory}", err=True)
+        else:
+            world.down(directory)
+            directory.parent.rmdir()
+
+
+def _take_picture(runner: Runner, path: Path) -> None:
+    import asyncio
+
+    from dixis_tui.app import picture
+
+    twin = headless.Headless(runner, headless.Consent(yes=True), quiet=True)
+    twin.run(runner.plan.phases[:3])
+    asyncio.run(picture(runner, path))
+    click.echo(f"written to {path}")
+
+
+@cli.command()
+@common
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--scale", type=click.IntRange(1), default=1, show_default=True, help="Multiplies orders and their children."
+)
+@click.option("--hostile", is_flag=True, help="Add trouble of every kind.")
+@click.pass_obj
+def shop(options: Options, file: Path, seed: int, scale: int, hostile: bool) -> None:
+    """Generate the demo shop's SQLite database as FILE."""
+    from dixis_tui.sandbox.shop import build_shop
+
+    facts = build_shop(file, seed=seed, scale=scale, hostile=hostile)
+    if options.json:
+        click.echo(json.dumps({"file": str(file), "tables": facts.tables, "rows": facts.rows, "bytes": facts.bytes}))
+    else:
+        click.echo(f"{file}: {facts.tables} tables, {facts.rows:,} rows, {facts.bytes:,} bytes")
+
+
+def main() -> None:
+    """Entry point: errors become messages and exit codes, never tracebacks."""
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(headless.USAGE)
+    except click.Abort:
+        sys.exit(headless.FAILED)
+    except HeldError as error:
+        _complain(error)
+        sys.exit(headless.HELD)
+    except DixisError as error:
+        _complain(error)
+        sys.exit(headless.exit_code(error))
+
+
+def _complain(error: DixisError) -> None:
+    for line in error.lines():
+        click.echo(line, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""The headless twin: the same plan, runner and journal as the console, on standard output.
+
+It asks what the console would ask, unless told `--yes`. In production the database's name and the signatures must be
+given by name; nothing signs in a person's place there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TextIO
+
+import click
+
+from dixis_tui.config import ConfigError
+from dixis_tui.model import DixisError, Kind, Outcome, Phase, Progress, Status, Step, StoppedError
+from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
+
+# Stable exit codes, documented in docs/operator.md.
+OK, FAILED, USAGE, COULD_NOT_ASK, HELD = range(5)
+
+
+@dataclass(frozen=True)
+class Consent:
+    """What the operator agreed to beforehand.
+
+    yes: no questions; database: its name, typed; signatures: who signs, by role.
+    """
+
+    yes: bool = False
+    database: str = ""
+    signatures: Mapping[str, str] = field(default_factory=dict)
+
+
+class Headless:
+    """Runs phases and prints what happens; quiet prints nothing (for --json), verbose adds the log."""
+
+    def __init__(self, runner: Runner, consent: Consent, *, quiet: bool = False, verbose: bool = False) -> None:
+        self.runner = runner
+        self.consent = consent
+        self.quiet = quiet
+        self.verbose = verbose
+        self.out: TextIO = sys.stdout
+        self._agreed = False
+
+    def run(self, phases: tuple[Phase, ...]) -> int:
+        """Run these phases in order until something stops them; the exit code."""
+        with self._listening():
+            for phase in phases:
+                code = self._phase(phase)
+                if code != OK:
+                    return code
+        return OK
+
+    def rollback(self) -> int:
+        """Take the application back; the exit code."""
+        phase = self.runner.plan.rollback
+        self._heading(phase)
+        with self._listening():
+            self._agree(phase)
+            self.runner.reset(phase)
+            for step in phase.steps:
+                code = self._work(step)
+                if code != OK:
+                    return code
+            self.runner.record("rolled-back")
+        return OK
+
+    def _phase(self, phase: Phase) -> int:
+        if self.runner.settled(phase):
+            self._print(f"{phase.title}: already done")
+            return OK
+        self._heading(phase)
+        codes = [OK]
+        for step in phase.steps:
+            if self.runner.state.step(step.id).status.settled:
+                continue
+            if step.kind is Kind.ACTION:
+                self._agree(phase)
+            codes.append(self._sign(step) if step.work is None else self._work(step))
+            if codes[-1] != OK and not phase.go_on:
+                break
+        return COULD_NOT_ASK if COULD_NOT_ASK in codes else max(codes)
+
+    def _agree(self, phase: Phase) -> None:
+        """Ask once before anything is changed. Raises DixisError when the operator does not agree."""
+        if self._agreed:
+            return
+        config = self.runner.config
+        rollback = phase is self.runner.plan.rollback
+        if config.run.environment == "production" and not rollback:
+            typed = self.consent.database
+            if not typed and _can_ask():
+                typed = click.prompt(f"Production. Type the database's name to let {phase.title} change it", type=str)
+            if typed != config.target.database:
+                raise ConfigError(
+                    f"This is production; {config.target.database!r} must be typed, not {typed!r}.",
+                    f"add --database {config.target.database}",
+                )
+        if not self.consent.yes:
+            if not _can_ask():
+                raise ConfigError("There is no terminal to ask on.", "add --yes to agree to every action beforehand")
+            if not click.confirm(f"Run {phase.title}? It changes what is listed below each step"):
+                raise ConfigError("The operator did not agree.", "run again when ready")
+        self._agreed = True
+
+    def _work(self, step: Step) -> int:
+        if not self.quiet and step.kind is Kind.ACTION:
+            try:
+                for line in self.runner.preview(step):
+                    self._print(f"           {line}")
+            except DixisError as error:
+                self._print(f"           cannot show what it would do: {error.what}")
+        outcome = asyncio.run(self.runner.run_step(step.id))
+        self._outcome(step, outcome)
+        return _code(outcome.status)
+
+    def _sign(self, step: Step) -> int:
+        for role in step.roles or ("operator",):
+            name, note = self._signature(step, role)
+            if not name:
+                self._print(f"  · waiting  {step.id}  {step.title}: sign as {role}")
+                self._print(f'           next: add --sign "{role}=NAME", or sign in the console')
+                return FAILED
+            outcome = self.runner.sign(step.id, role=role, name=name, note=note)
+            if outcome is not None:
+                self._outcome(step, outcome)
+        return OK
+
+    def _signature(self, step: Step, role: str) -> tuple[str, str]:
+        """Name and note of whoever signs; an empty name when nobody can."""
+        given = self.consent.signatures.get(role)
+        if given:
+            return given, "named on the command line"
+        if self.consent.yes:
+            if self.runner.config.run.environment == "production":
+                return "", ""
+            people = self.runner.config.people.model_dump()
+            named = people.get(role.replace(" ", "_")) or f"{self.runner.operator} ({role})"
+            return named, "rehearsal: signed by --yes, nobody looked"
+        if not _can_ask():
+            return "", ""
+        return click.prompt(f"{step.title}. Sign as {role}, name", default="", show_default=False), ""
+
+    def _outcome(self, step: Step, outcome: Outcome) -> None:
+        seconds = self.runner.state.step(step.id).seconds
+        took = f"  {seconds:.1f} s" if seconds is not None and seconds >= 0.05 else ""
+        self._print(f"  {outcome.status.glyph} {outcome.status:<8} {step.id}  {outcome.summary}{took}")
+        if outcome.status is not Status.PASS:
+            for line in outcome.evidence[:20]:
+                self._print(f"           {line}")
+        for line in outcome.remedy:
+            self._print(f"           next: {line}")
+
+    def _heading(self, phase: Phase) -> None:
+        self._print(f"\n{phase.title}")
+
+    def _print(self, text: str) -> None:
+        if not self.quiet:
+            print(text, file=self.out, flush=True)
+
+    def _hear(self, notice: Notice) -> None:
+        if isinstance(notice, LogLine) and self.verbose:
+            self._print(f"           {notice.step}: {notice.text}")
+        elif isinstance(notice, Progress) and notice.state.ended:
+            total = "" if notice.total is None or notice.total == notice.done else f" of {notice.total:,}"
+            self._print(f"           {notice.item}: {notice.done:,}{total} {notice.unit} {notice.note}".rstrip())
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        end = self.runner.listen(self._hear)
+        with _first_signal_stops(self.runner.stop.set, self._print):
+            try:
+                yield
+            finally:
+                end()
+
+
+def _code(status: Status) -> int:
+    if status is Status.ERROR:
+        return COULD_NOT_ASK
+    return OK if status.settled else FAILED
+
+
+def exit_code(error: DixisError) -> int:
+    """The exit code of an error that ended a command."""
+    return (
+        USAGE
+        if isinstance(error, ConfigError)
+        else FAILED
+        if isinstance(error, StoppedError | NotNowError)
+        else COULD_NOT_ASK
+    )
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+@contextmanager
+def _first_signal_stops(stop: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
+    """Ctrl+C or SIGTERM ends the running step at its next safe point; the second one ends the process at once."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def handle(number: int, _frame: object) -> None:
+        say(f"\n{signal.Signals(number).name}: stopping at the next safe point; once more stops at once")
+        for each in numbers:
+            signal.signal(each, signal.SIG_DFL)
+        stop()
+
+    for number in numbers:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,73 @@
+"""Real servers for the tests: each kind on this machine, started once a session, and whole sandboxes on demand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dixis_tui import sandbox
+from dixis_tui.sandbox import Kind, RunningServer, World
+
+FOUND = sandbox.find_servers()
+KINDS: list[Kind] = [kind for kind in ("mysql", "mariadb") if kind in FOUND]
+
+
+def pytest_report_header() -> str:
+    return "servers: " + (", ".join(str(FOUND[kind]) for kind in KINDS) or "NONE FOUND; run scripts/setup")
+
+
+@pytest.fixture(scope="session")
+def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], RunningServer]]:
+    """Gives the session's server of a kind, started when it is first asked for."""
+    running: dict[Kind, RunningServer] = {}
+
+    def start(kind: Kind) -> RunningServer:
+        if kind not in running:
+            running[kind] = sandbox.start_server(FOUND[kind], tmp_path_factory.mktemp(kind))
+        return running[kind]
+
+    yield start
+    for server in running.values():
+        server.stop()
+
+
+@pytest.fixture(params=KINDS)
+def server(request: pytest.FixtureRequest, start_once: Callable[[Kind], RunningServer]) -> RunningServer:
+    """A server shared by the session, each kind in turn. Tests keep to a database of their own."""
+    return start_once(request.param)
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def database(server: RunningServer) -> Iterator[str]:
+    """The name of a database that is not there yet; it is dropped afterwards."""
+    name = f"test_{next(_numbers)}"
+    yield name
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+
+
+@pytest.fixture
+def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Builds sandboxes with the options of sandbox.up; all are taken down afterwards."""
+    made: list[Path] = []
+
+    def make(**options: object) -> World:
+        directory = tmp_path / f"sandbox-{len(made) + 1}"
+        made.append(directory)
+        return sandbox.up(directory, **{"server": KINDS[0], **options})  # type: ignore[arg-type]
+
+    yield make
+    for directory in made:
+        sandbox.down(directory)
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """A sandbox with the demo shop on the first kind of server found."""
+    return make_world()

@@ -1,0 +1,144 @@
+"""A host does the same on this machine and over a real SSH."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dixis_tui import config
+from dixis_tui.host import Host, HostError, LocalHost, SshHost
+from dixis_tui.model import StoppedError
+from dixis_tui.sandbox.sshd import RunningSshd, start_sshd, stop_sshd
+
+
+@pytest.fixture(scope="module")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSshd]:
+    directory = tmp_path_factory.mktemp("sshd") / "sshd"
+    running = start_sshd(directory)
+    yield running
+    stop_sshd(running.pid)
+
+
+def settings(sshd: RunningSshd, **changes: object) -> config.Ssh:
+    values = {
+        "address": "127.0.0.1",
+        "port": sshd.port,
+        "user": sshd.user,
+        "key": sshd.key,
+        "known_hosts": sshd.known_hosts,
+    }
+    return config.Ssh.model_validate({**values, **changes})
+
+
+@pytest.fixture(params=["local", "ssh"])
+def host(request: pytest.FixtureRequest, sshd: RunningSshd) -> Iterator[Host]:
+    host: Host = LocalHost() if request.param == "local" else SshHost(settings(sshd))
+    yield host
+    host.close()
+
+
+def test_a_command_is_a_list_of_words_and_never_shell_text(host: Host, tmp_path: Path) -> None:
+    done = host.run(["printf", "%s|", "a b", "$HOME", "';x", "Ελιά"], cwd=str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "a b|$HOME|';x|Ελιά|")
+
+
+def test_output_comes_line_by_line_and_carriage_returns_count(host: Host) -> None:
+    lines: list[str] = []
+    host.run(["printf", "10%%\\r20%%\\rdone\\nlast"], on_line=lines.append)
+    assert lines == ["10%", "20%", "done", "last"]
+
+
+def test_both_outputs_and_the_exit_code_come_back(host: Host) -> None:
+    done = host.run(["sh", "-c", "echo out; echo err >&2; exit 7"])
+    assert (done.stdout, done.stderr, done.returncode) == ("out\n", "err\n", 7)
+    with pytest.raises(HostError, match="Trying failed with exit code 7: err"):
+        done.check("Trying")
+
+
+def test_a_million_bytes_go_in_and_come_out(host: Host) -> None:
+    data = bytes(range(32, 127)) * 11_000
+    assert host.run(["cat"], data=data).stdout.encode() == data
+
+
+def test_a_command_that_does_not_end_is_ended(host: Host, tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="did not finish"):
+        host.run(["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 60"], timeout=0.5)
+    pid = int((tmp_path / "pid").read_text())
+    assert not Path(f"/proc/{pid}/cmdline").exists() or b"sleep" not in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_the_operator_can_stop_a_command(host: Host) -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(StoppedError):
+        host.run(["sleep", "60"], stop=stop)
+
+
+def test_writing_keeps_mode_and_link(host: Host, tmp_path: Path) -> None:
+    real, link = tmp_path / "real.env", tmp_path / "link.env"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    host.write(str(link), "νέο".encode())
+    assert link.is_symlink()
+    assert (real.read_text(encoding="utf-8"), real.stat().st_mode & 0o777) == ("νέο", 0o640)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.env", "real.env"]
+
+
+def test_a_new_file_is_private(host: Host, tmp_path: Path) -> None:
+    host.write(str(tmp_path / "new"), b"x")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o600
+
+
+def test_writing_where_nothing_can_be_written_says_so(host: Host) -> None:
+    with pytest.raises(HostError, match=r"Cannot write /proc/nowhere/file on .*"):
+        host.write("/proc/nowhere/file", b"x")
+
+
+def test_files_travel_whole(host: Host, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 5000
+    (tmp_path / "there").write_bytes(content)
+    host.fetch(str(tmp_path / "there"), tmp_path / "here")
+    host.store(tmp_path / "here", str(tmp_path / "back"))
+    assert (tmp_path / "back").read_bytes() == content
+    assert host.read(str(tmp_path / "back"), offset=250, length=10) == content[250:260]
+    host.copy(str(tmp_path / "back"), str(tmp_path / "copy"))
+    assert (tmp_path / "copy").read_bytes() == content
+    host.remove(str(tmp_path / "copy"))
+    assert host.stat(str(tmp_path / "copy")) is None
+
+
+def test_free_space_is_what_the_system_says(host: Host, tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    assert abs(host.free_space(str(tmp_path)) - free) < 0.1 * free
+
+
+def test_an_unknown_host_key_stops_and_says_how_to_trust_it(sshd: RunningSshd, tmp_path: Path) -> None:
+    empty = tmp_path / "known_hosts"
+    empty.touch()
+    with pytest.raises(HostError, match=r"host key of .* is not known") as caught:
+        SshHost(settings(sshd, known_hosts=empty)).run(["true"])
+    assert "ssh-keyscan" in caught.value.next_step
+
+
+def test_another_host_key_than_the_known_one_stops(sshd: RunningSshd, tmp_path: Path) -> None:
+    other = tmp_path / "known_hosts"
+    words = sshd.known_hosts.read_text().split()
+    key = (sshd.key.with_name(sshd.key.name + ".pub")).read_text().split()[1]
+    other.write_text(f"{words[0]} {words[1]} {key}\n")
+    with pytest.raises(HostError, match="another host key"):
+        SshHost(settings(sshd, known_hosts=other)).run(["true"])
+
+
+def test_a_refused_login_is_told_apart_from_silence(sshd: RunningSshd, tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(stranger)], check=True)
+    with pytest.raises(HostError, match="refuses the login"):
+        SshHost(settings(sshd, key=stranger)).run(["true"])
+    with pytest.raises(HostError, match="does not answer"):
+        SshHost(settings(sshd, port=1)).run(["true"])

@@ -9,7 +9,6 @@ from checks.registry import Answer, check, good, problem
 from dixis_tui.context import Context
 from dixis_tui.target import TargetConnection, connected, query, server_facts
 
-OLDEST = {"MySQL": (8, 0), "MariaDB": (10, 6)}
 ADMIN_NEEDS = {"CREATE", "ALTER", "INDEX", "REFERENCES", "SELECT", "INSERT", "UPDATE", "DELETE", "DROP", "CREATE USER"}
 APP_NEEDS = ADMIN_NEEDS - {"CREATE USER"}
 
@@ -44,11 +43,8 @@ def reachable(ctx: Context) -> Answer:
 def version(ctx: Context) -> Answer:
     with _server(ctx) as connection:
         facts = server_facts(connection)
-    oldest = OLDEST[facts.flavour]
     text = f"{facts.flavour} {facts.version_text}"
-    if facts.version < oldest:
-        return problem(f"{text} is older than {'.'.join(map(str, oldest))}")
-    return good(text)
+    return good(text) if facts.supported else problem(f"{text} is too old")
 
 
 @check(
@@ -61,7 +57,7 @@ def version(ctx: Context) -> Answer:
 def tls(ctx: Context) -> Answer:
     settings = ctx.config.target.tls
     with _server(ctx) as connection:
-        cipher = server_facts(connection).tls_cipher
+        cipher = server_facts(connection).tls
     if not cipher:
         return problem("the connection is not encrypted")
     if settings.mode != "verify":
@@ -145,7 +141,7 @@ def privileges(ctx: Context) -> Answer:
 )
 def local_infile(ctx: Context) -> Answer:
     with _server(ctx) as connection:
-        value = query(connection, "SELECT @@GLOBAL.local_infile")[0][0]
-    if not int(value):
+        allowed = server_facts(connection).local_infile
+    if not allowed:
         return problem("local_infile is off: the copy will use INSERTs")
     return good("local_infile is on")

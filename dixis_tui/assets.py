@@ -14,7 +14,8 @@ from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed
 
-SEND = ("-rlt", "--partial-dir=.rsync-partial", "--info=progress2,stats2", "--no-human-readable", "--outbuf=L")
+# Checksums, because a file of the same size and time may still be another.
+SEND = ("-rltc", "--partial-dir=.rsync-partial", "--info=progress2,stats2", "--no-human-readable", "--outbuf=L")
 COMPARE = ("-rlnc", "--itemize-changes")
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import click
 
 from dixis_tui import config as configuration
-from dixis_tui import headless, plan, report
+from dixis_tui import headless, plan, report, verify
 from dixis_tui.journal import HeldError
 from dixis_tui.model import DixisError, Phase
 from dixis_tui.runner import Runner
@@ -35,8 +35,7 @@ class Options:
 def _merge(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """--config and --json may stand before or after the command's name."""
     if value is not None and value is not False:
-        before: Options = ctx.find_root().obj
-        ctx.find_root().obj = replace(before, **{str(parameter.name): value})
+        ctx.obj = replace(ctx.obj, **{str(parameter.name): value})
     return value
 
 
@@ -178,6 +177,27 @@ def preflight(options: Options) -> None:
         runner.reset(phase)
         twin = headless.Headless(runner, headless.Consent(yes=True), quiet=options.json)
         _finish(options, runner, twin.run((phase,)), summary=False)
+
+
+@cli.command("verify")
+@common
+@click.pass_obj
+def verify_command(options: Options) -> None:
+    """Compare source and target; changes nothing and may run beside the console."""
+    with opened(options, watch=True) as runner:
+        found = runner.ask(verify.verify)
+    if options.json:
+        click.echo(found.model_dump_json(indent=2))
+    else:
+        for table in found.tables:
+            if table.status != "equal":
+                click.echo(f"{table.table}: {table.status}, source {table.rows_source}, target {table.rows_target}")
+        for key, rows in found.orphans.items():
+            click.echo(f"{key}: {rows} rows refer to nothing")
+        rows = sum(table.rows_source for table in found.tables)
+        verdict = "equal" if found.equal else "DIFFERENT"
+        click.echo(f"{len(found.tables)} tables, {rows:,} rows: {verdict} ({' and '.join(found.compared)} compared)")
+    sys.exit(headless.OK if found.equal else headless.FAILED)
 
 
 @cli.command()

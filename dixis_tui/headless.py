@@ -20,6 +20,9 @@ from dixis_tui.config import ConfigError
 from dixis_tui.model import DixisError, Kind, Outcome, Phase, Progress, Status, Step, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 
+# Lines of a preview and of evidence that are printed.
+PREVIEW, EVIDENCE = 12, 20
+
 # Stable exit codes, documented in docs/operator.md.
 OK, FAILED, USAGE, COULD_NOT_ASK, HELD = range(5)
 
@@ -111,8 +114,11 @@ class Headless:
     def _work(self, step: Step) -> int:
         if not self.quiet and step.kind is Kind.ACTION:
             try:
-                for line in self.runner.preview(step):
+                lines = self.runner.preview(step)
+                for line in lines[:PREVIEW]:
                     self._print(f"           {line}")
+                if len(lines) > PREVIEW:
+                    self._print(f"           … and {len(lines) - PREVIEW} lines more; --dry-run shows all")
             except DixisError as error:
                 self._print(f"           cannot show what it would do: {error.what}")
         outcome = asyncio.run(self.runner.run_step(step.id))
@@ -151,7 +157,7 @@ class Headless:
         took = f"  {seconds:.1f} s" if seconds is not None and seconds >= 0.05 else ""
         self._print(f"  {outcome.status.glyph} {outcome.status:<8} {step.id}  {outcome.summary}{took}")
         if outcome.status is not Status.PASS:
-            for line in outcome.evidence[:20]:
+            for line in outcome.evidence[:EVIDENCE]:
                 self._print(f"           {line}")
         for line in outcome.remedy:
             self._print(f"           next: {line}")

@@ -18,7 +18,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, Text, create_engine, event, insert, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    insert,
+    select,
+)
 from sqlalchemy.exc import DatabaseError
 
 from dixis_tui.model import DixisError, Outcome, Status
@@ -72,21 +85,15 @@ def _digest(previous: str, seq: int, at: str, kind: str, data: str) -> str:
 class Journal:
     """The events of one run, in `run_dir/journal.sqlite`. Anyone may read; the one that drives appends."""
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, *, create: bool = True) -> None:
+        """create: make the folder and file when they are not there; without it an absent journal reads as empty."""
         self.path = run_dir / "journal.sqlite"
-        run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._write_lock = threading.Lock()
-        if not self.path.exists():
+        if create:
+            run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.touch(mode=0o600)
-        self._engine = create_engine(f"sqlite:///{self.path}")
-
-        @event.listens_for(self._engine, "connect")
-        def _settings(connection: Any, _record: Any) -> None:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-
         try:
-            _metadata.create_all(self._engine)
+            self._engine = self._open()
             self._events = list(self._read())
         except DatabaseError as error:
             raise JournalError(
@@ -94,6 +101,17 @@ class Journal:
                 safe="source and target were not touched",
                 next_step="restore the file from a copy, or start a new run in another directory",
             ) from error
+
+    def _open(self) -> Engine:
+        engine = create_engine(f"sqlite:///{self.path}" if self.path.exists() else "sqlite://")
+
+        @event.listens_for(engine, "connect")
+        def _settings(connection: Any, _record: Any) -> None:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+
+        _metadata.create_all(engine)
+        return engine
 
     @property
     def events(self) -> Sequence[Event]:
@@ -122,7 +140,9 @@ class Journal:
             return added
 
     def refresh(self) -> None:
-        """Take in events another process has added since."""
+        """Take in events another process has added since, or the first ones of a run that had not begun."""
+        if self._engine.url.database is None and self.path.exists():
+            self._engine = self._open()
         self._events = list(self._read())
 
     def close(self) -> None:

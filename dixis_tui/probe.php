@@ -18,5 +18,5 @@ echo json_encode([
     'database' => $connection->getDatabaseName(),
     'down' => $app->isDownForMaintenance(),
     'config_cached' => $app->configurationIsCached(),
-    'rows' => $rows,
+    'rows' => (object) $rows,
 ]), "\n";

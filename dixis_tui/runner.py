@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from dixis_tui.config import Config
 from dixis_tui.context import Context
@@ -31,6 +31,7 @@ class LogLine:
     text: str
 
 
+T = TypeVar("T")
 Notice = Event | Progress | LogLine
 Listener = Callable[[Notice], None]
 
@@ -56,7 +57,7 @@ class Runner:
         self._running: str | None = None
         self._local = LocalHost()
         self._app_host: Host = open_host(config.host) if config.host.ssh else self._local
-        self._journal = Journal(self.run_dir)
+        self._journal = Journal(self.run_dir, create=not watch)
         self._lock = Lock(self.run_dir)
         self._log: TextIO | None = None
         if not watch:
@@ -172,7 +173,13 @@ class Runner:
 
     def preview(self, step: Step) -> list[str]:
         """Exactly what an action would do, secrets taken out; empty for other kinds. Raises what the step raises."""
-        return [self._redact(line) for line in step.preview(self._context(step))] if step.preview else []
+        if step.preview is None:
+            return []
+        return [line for text in step.preview(self._context(step.id)) for line in self._redact(text).splitlines()]
+
+    def ask(self, question: Callable[[Context], T]) -> T:
+        """Answer a question that changes nothing and is no step of the plan; a watcher may ask, too."""
+        return question(self._context(""))
 
     # Doing
 
@@ -193,7 +200,7 @@ class Runner:
             self.stop.clear()
             self.record("step-started", {"step": step.id})
             try:
-                outcome = await asyncio.to_thread(step.work, self._context(step))
+                outcome = await asyncio.to_thread(step.work, self._context(step.id))
             except StoppedError:
                 self.record("step-interrupted", {"step": step.id})
                 raise
@@ -327,7 +334,7 @@ class Runner:
                 "This console only watches the run.", next_step="sign and decide in the one that drives it"
             )
 
-    def _context(self, step: Step) -> Context:
+    def _context(self, step_id: str) -> Context:
         return Context(
             config=self.config,
             run_id=self._state.run_id,
@@ -336,7 +343,7 @@ class Runner:
             local=self._local,
             app_host=self._app_host,
             outcomes=self._state.outcomes(),
-            say=lambda text: self.say(text, step.id),
+            say=lambda text: self.say(text, step_id),
             progress=self._tell,
             record=self.record,
             recorded=lambda kind: [event.data for event in self._journal.events if event.kind == kind],

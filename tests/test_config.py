@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,8 +27,11 @@ root = "/var/www/dixis"
 """
 
 
+Write = Callable[[str], Path]
+
+
 @pytest.fixture
-def write(tmp_path: Path):  # type: ignore[no-untyped-def]
+def write(tmp_path: Path) -> Write:
     def write(text: str) -> Path:
         path = tmp_path / "dixis.toml"
         path.write_text(text, encoding="utf-8")
@@ -36,7 +40,7 @@ def write(tmp_path: Path):  # type: ignore[no-untyped-def]
     return write
 
 
-def test_paths_count_from_the_file_that_names_them(write) -> None:  # type: ignore[no-untyped-def]
+def test_paths_count_from_the_file_that_names_them(write: Write) -> None:
     path = write(MINIMAL.replace('environment = "rehearsal"', 'environment = "rehearsal"\ndirectory = "runs/one"'))
     assert load(path).run.directory == path.parent / "runs/one"
 
@@ -58,7 +62,7 @@ def test_paths_count_from_the_file_that_names_them(write) -> None:  # type: igno
         (MINIMAL.replace('"db.example"', "db.example"), ("is not TOML", "line 8")),
     ],
 )
-def test_an_error_names_line_key_and_what_would_be_right(write, text: str, words: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+def test_an_error_names_line_key_and_what_would_be_right(write: Write, text: str, words: tuple[str, ...]) -> None:
     with pytest.raises(ConfigError) as caught:
         load(write(text))
     message = str(caught.value)
@@ -71,7 +75,7 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
         load(tmp_path / "absent.toml")
 
 
-def test_a_broken_target_does_not_stop_a_rollback(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_broken_target_does_not_stop_a_rollback(write: Write) -> None:
     path = write(MINIMAL.replace('user = "dixis_user"', "user = 7"))
     with pytest.raises(ConfigError):
         load(path)
@@ -82,7 +86,7 @@ def test_a_broken_target_does_not_stop_a_rollback(write) -> None:  # type: ignor
 
 
 def test_a_secret_comes_from_the_environment_or_a_private_file(
-    write,  # type: ignore[no-untyped-def]
+    write: Write,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -104,7 +108,7 @@ def test_a_secret_comes_from_the_environment_or_a_private_file(
     assert config.target.password.resolve("password") == "from a file"
 
 
-def test_a_secret_in_clear_is_taken_but_told(write) -> None:  # type: ignore[no-untyped-def]
+def test_a_secret_in_clear_is_taken_but_told(write: Write) -> None:
     config = load(write(MINIMAL.replace('{ env = "DIXIS_TEST_PASSWORD" }', '"in the open"')))
     assert config.clear_secrets() == ["target.password"]
     assert "in the open" not in repr(config)

@@ -1,0 +1,437 @@
+"""The console: owns the long work and the questions; the screens render what it tells them.
+
+Notices of the runner come from any thread. They are collected and handed to the screens a few times a second, so a
+burst of progress costs one repaint; an event is never lost, because what is shown is always `runner.state`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+from textual.worker import Worker
+
+import screens
+from dixis_tui.journal import Event
+from dixis_tui.model import DixisError, Kind, Phase, Progress, Step, StoppedError
+from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
+from screens import requests
+from screens.board import Board
+from screens.confirm import ConfirmDialog
+from screens.help import HelpScreen
+from screens.message import MessageDialog
+from screens.palette import ConsoleCommands
+from screens.rollback import RollbackScreen
+from screens.run import RunScreen
+from screens.sign import Answer, SignDialog
+from screens.view import View
+
+TICK = 0.1  # seconds between two looks at what has come in
+WATCH = 2.0  # seconds between two readings of a run that another console drives
+LOG_BACKLOG = 2000  # lines waiting for the log pane; older ones are in console.log
+WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
+HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (36, "-tall")]
+
+
+class ConsoleApp(App[int]):
+    """The operator's console on one run. `run()` answers the exit code."""
+
+    TITLE = "dixis"
+    CSS_PATH = Path(screens.__file__).parent / "console.tcss"
+    COMMANDS = App.COMMANDS | {ConsoleCommands}
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "rollback", "ROLLBACK", key_display="^R", priority=True),
+        Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+    ]
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self.theme = "ansi-dark"
+        self.runner = runner
+        self._board = Board()
+        self._notices: deque[Event | LogLine] = deque(maxlen=LOG_BACKLOG)
+        self._changed = False
+        self._seen = len(runner.events)
+        self._job: Worker[None] | None = None
+        self._conversation: Worker[None] | None = None
+        self._confirmed = False
+        self._stop_wanted = False
+        self._leaving = False
+
+    def get_default_screen(self) -> Screen[None]:
+        return RunScreen(self.runner, self._board)
+
+    def on_mount(self) -> None:
+        forget = self.runner.listen(self._heard)
+        self._forget: Callable[[], None] = forget
+        self.set_interval(TICK, self._tick)
+        self.set_interval(1.0, self._clock)
+        if self.runner.watch:
+            self.set_interval(WATCH, self._read_again)
+
+    def on_unmount(self) -> None:
+        self._forget()
+
+    @property
+    def busy(self) -> bool:
+        """True while a step, a phase or the rollback is at work."""
+        return self._job is not None and not self._job.is_finished
+
+    # What the runner says
+
+    def _heard(self, notice: Notice) -> None:
+        """Collect a notice. Called from any thread."""
+        if isinstance(notice, Progress):
+            self._board.take(notice)
+            return
+        if isinstance(notice, Event) and notice.kind == "step-started":
+            self._board.forget(notice.data["step"])
+            if self._stop_wanted:  # a stop asked for between two steps holds for the next one too
+                self.runner.stop.set()
+        self._notices.append(notice)
+        self._changed |= isinstance(notice, Event)
+
+    def _tick(self) -> None:
+        changed, self._changed = self._changed, False
+        lines = [self._notices.popleft() for _ in range(len(self._notices))]
+        progressed = self._board.take_changed()
+        for view in self._views():
+            if lines:
+                view.show_log(lines)
+            if changed:
+                view.show_state()
+            elif progressed:
+                view.show_progress()
+
+    def _clock(self) -> None:
+        for view in self._views():
+            view.show_clock()
+
+    async def _read_again(self) -> None:
+        """For a watcher: take in what the driving console recorded."""
+        try:
+            await asyncio.to_thread(self.runner.refresh)
+        except DixisError as error:
+            self.notify("\n".join(error.lines()), severity="error", markup=False)
+            return
+        new = self.runner.events[self._seen :]
+        self._seen += len(new)
+        self._notices.extend(new)
+        self._changed = bool(new)
+
+    def _views(self) -> Iterator[View]:
+        return (screen for screen in self.screen_stack if isinstance(screen, View) and screen.is_mounted)
+
+    def _show(self) -> None:
+        self._changed = True
+        self._tick()
+
+    # Work and questions
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        """Start the one long job; it belongs to the application, so no screen can take it down."""
+        self._stop_wanted = False
+        self._job = self.run_worker(self._reported(work), group="job", exit_on_error=False)
+
+    def _ask(self, work: Awaitable[None]) -> None:
+        """Start a conversation: dialogs in turn, then perhaps a job."""
+        self._conversation = self.run_worker(self._reported(work), group="conversation", exit_on_error=False)
+
+    @property
+    def _asking(self) -> bool:
+        return self._conversation is not None and not self._conversation.is_finished
+
+    async def _reported(self, work: Awaitable[None]) -> None:
+        """Await work; whatever goes wrong is shown, never lost."""
+        try:
+            await work
+        except StoppedError as error:
+            self.notify(error.what, markup=False)
+        except NotNowError as error:
+            self._tell("Not now", error.lines())
+        except DixisError as error:
+            self._tell("This went wrong", error.lines())
+        except Exception as error:
+            text = f"Unexpected {type(error).__name__}: {error}"
+            self.runner.say(text)
+            self._tell("This was not foreseen", [text, "Next: look at the log; the step can be run again."])
+        finally:
+            self._show()
+
+    def _tell(self, title: str, lines: Sequence[str]) -> None:
+        self.push_screen(MessageDialog(title, lines))
+
+    def _free(self) -> bool:
+        """True when something new may be begun; otherwise says why not."""
+        if self.runner.watch:
+            self._tell("Watching", ["This console only watches the run.", "Next: act in the console that drives it."])
+        elif self.busy:
+            what = self.runner.running or "the last request"
+            self.notify(f"{what} is still at work. x stops it at the next safe point.", markup=False)
+        else:
+            return not self._asking
+        return False
+
+    # Requests of the screens
+
+    @on(requests.DoStep)
+    def _do_step(self, request: requests.DoStep) -> None:
+        if not self._free():
+            return
+        step = self.runner.plan.step(request.step_id)
+        obstacle = self.runner.obstacle(step)
+        if obstacle:
+            self._tell(
+                "Not now",
+                [f"{step.title} cannot be done now: {obstacle}.", "Safe: nothing was changed", "Next: press n"],
+            )
+        elif step.work is None:
+            self._ask(self._sign(step))
+        elif step.kind is Kind.CHECK:
+            self._begin(self._run_step(step))
+        else:
+            self._ask(self._act(step))
+
+    @on(requests.RunPhase)
+    def _run_phase(self, request: requests.RunPhase) -> None:
+        if not self._free():
+            return
+        phase = self.runner.plan.phase(request.phase_id)
+        open_steps = [step for step in phase.steps if not self.runner.state.step(step.id).status.settled]
+        again = not open_steps
+        steps = list(phase.steps) if again else open_steps
+        ahead = _until_a_person(steps)
+        obstacle = next(filter(None, map(self.runner.obstacle, steps[:1])), None)
+        if obstacle:
+            self._tell(
+                "Not now", [f"{phase.title} cannot run now: {obstacle}.", "Safe: nothing was changed", "Next: press n"]
+            )
+        elif not ahead:
+            self._ask(self._sign(steps[0]))
+        elif again or any(step.kind is Kind.ACTION for step in ahead):
+            self._ask(self._phase_asked(phase, ahead, again=again))
+        else:
+            self._begin(self._phase(phase, again=False))
+
+    @on(requests.Waive)
+    def _waive_asked(self, request: requests.Waive) -> None:
+        if self._free():
+            self._ask(self._waive(self.runner.plan.step(request.step_id)))
+
+    @on(requests.Stop)
+    def _stop(self) -> None:
+        if self.busy:
+            self._ask_to_stop()
+            self.notify(f"{self.runner.running or 'The phase'} stops at its next safe point.", markup=False)
+
+    @on(requests.StartRollback)
+    def _start_rollback(self) -> None:
+        before = self._job if self.busy else None
+        if before:
+            self._ask_to_stop()
+        self._begin_rollback(before)
+
+    # Jobs and conversations
+
+    async def _run_step(self, step: Step) -> None:
+        await self.runner.run_step(step.id)
+
+    async def _phase(self, phase: Phase, *, again: bool) -> None:
+        await self.runner.run_phase(phase.id, again=again)
+
+    async def _act(self, step: Step) -> None:
+        """Preview an action, ask, then run it."""
+
+        def lines() -> list[str]:
+            return [*self.runner.preview(step), "", f"Undo: {step.undo}"]
+
+        if await self._confirm(step.title, lines, go="run it"):
+            self._begin(self._run_step(step))
+
+    async def _phase_asked(self, phase: Phase, steps: Sequence[Step], *, again: bool) -> None:
+        title = f"{phase.title}: again from the start" if again else f"{phase.title}: {len(steps)} steps"
+        if await self._confirm(title, partial(self._phase_preview, steps), go="run the phase"):
+            self._begin(self._phase(phase, again=again))
+
+    def _phase_preview(self, steps: Sequence[Step]) -> list[str]:
+        """What the steps would do, as far as it can be known before the first of them has run."""
+        lines: list[str] = []
+        for step in steps:
+            lines.append(f"{step.kind}: {step.title}")
+            try:
+                lines += [f"    {line}" for line in self.runner.preview(step)]
+            except DixisError as error:
+                lines.append(f"    to be seen when its turn comes: {error.what}")
+        return lines
+
+    async def _confirm(self, title: str, lines: Callable[[], Sequence[str]], *, go: str) -> bool:
+        """Ask before something is changed; the first time in production the database's name must be typed."""
+        config = self.runner.config
+        typed = config.run.environment == "production" and not self._confirmed
+        word = config.target.database if typed else ""
+        if not await self.push_screen_wait(ConfirmDialog(title, lines, go=go, word=word)):
+            return False
+        self._confirmed = True
+        self.runner.record("confirmed", {"name": self.runner.operator, "what": title, "typed": word})
+        return True
+
+    async def _sign(self, step: Step) -> None:
+        """Ask for a signature until it is taken, refused or given up."""
+        signed = {signature.role for signature in self.runner.state.step(step.id).signatures}
+        roles = sorted(step.roles or ("operator",), key=lambda role: role in signed)
+        expected = [(role, self._expected(role)) for role in roles]
+        answer, problem = None, ""
+        while True:
+            dialog = SignDialog(
+                step.title, self._evidence(step), expected, yes="Sign", no="Refuse", last=answer, problem=problem
+            )
+            answer = await self.push_screen_wait(dialog)
+            if answer is None:
+                return
+            try:
+                self._take(step, answer)
+            except NotNowError as error:
+                problem = " ".join(error.lines())
+            else:
+                return
+
+    def _take(self, step: Step, answer: Answer) -> None:
+        if not answer.yes:
+            self.runner.reject(step.id, role=answer.role, name=answer.name, note=answer.note)
+        elif self.runner.sign(step.id, role=answer.role, name=answer.name, note=answer.note) is None:
+            self.notify(f"Signed as {answer.role}; more signatures are needed.", markup=False)
+
+    async def _waive(self, step: Step) -> None:
+        answer, problem = None, ""
+        evidence = ["Waiving takes responsibility for a check that did not pass.", *self._found(step)]
+        roles = [("operator", self.runner.operator)]
+        while True:
+            dialog = SignDialog(f"Waive: {step.title}", evidence, roles, yes="Waive", last=answer, problem=problem)
+            answer = await self.push_screen_wait(dialog)
+            if answer is None:
+                return
+            try:
+                self.runner.waive(step.id, name=answer.name, note=answer.note)
+            except NotNowError as error:
+                problem = " ".join(error.lines())
+            else:
+                return
+
+    def _expected(self, role: str) -> str:
+        """Who the configuration expects in a role; the operator where nobody is asked for by role."""
+        people = self.runner.config.people.model_dump()
+        return (
+            self.runner.operator
+            if role == "operator"
+            else str(people.get(role.replace(" ", "_").replace("-", "_"), ""))
+        )
+
+    def _evidence(self, step: Step) -> list[str]:
+        """What a signer should read: why, who has signed, and how the steps before it ended."""
+        lines = [step.why]
+        lines += [f"signed: {s.role}, {s.name}" for s in self.runner.state.step(step.id).signatures]
+        phase = self.runner.plan.phase_of(step.id)
+        earlier = self.runner.plan.phases if step.kind is Kind.GATE else (phase,)
+        for one in earlier:
+            lines += [f"{one.title}: {self.runner.phase_status(one)}"] if step.kind is Kind.GATE else []
+            for before in one.steps:
+                if before.work is not None:
+                    lines += self._found(before)
+            if one is phase:
+                break
+        return lines
+
+    def _found(self, step: Step) -> list[str]:
+        now = self.runner.state.step(step.id)
+        return [f"  {now.status}: {step.title}" + (f": {now.outcome.summary}" if now.outcome else "")]
+
+    def _ask_to_stop(self) -> None:
+        self._stop_wanted = True
+        self.runner.stop.set()
+
+    def _begin_rollback(self, before: Worker[None] | None) -> None:
+        async def work() -> None:
+            try:
+                if before:
+                    await before.wait()
+                self._stop_wanted = False
+                self.runner.record("confirmed", {"name": self.runner.operator, "what": "rollback"})
+                await self.runner.rollback()
+            finally:
+                self._rollback_ended()
+
+        self._job = self.run_worker(self._reported(work()), group="job", exit_on_error=False)
+
+    def _rollback_ended(self) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, RollbackScreen):
+                screen.ended()
+
+    # Keys that work everywhere
+
+    def action_rollback(self) -> None:
+        """Open the rollback; a dialog in the way is closed first, as if its Esc had been pressed."""
+        while isinstance(self.screen, ModalScreen):
+            self.screen.dismiss(None)
+        if not any(isinstance(screen, RollbackScreen) for screen in self.screen_stack):
+            self.push_screen(RollbackScreen(self.runner))
+
+    def action_help(self) -> None:
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen())
+
+    async def action_quit(self) -> None:
+        """Leave; asks first while something is at work, and then waits for its safe point."""
+        if not self.busy:
+            self.exit(0)
+        elif self._leaving:
+            self.notify("Waiting for the running step to reach its next safe point.", markup=False)
+        elif not self._asking:
+            self._ask(self._leave())
+
+    async def _leave(self) -> None:
+        what = self.runner.running or "The last request"
+        lines = [
+            f"{what} is at work.",
+            "Quitting asks it to stop at its next safe point and waits for that.",
+            "Everything finished so far is kept; the next start carries on from there.",
+        ]
+        if not await self.push_screen_wait(ConfirmDialog("Quit?", lambda: lines, go="stop it and quit")):
+            return
+        self._leaving = True
+        self._ask_to_stop()
+        if self._job:
+            await self._job.wait()
+        self.exit(0)
+
+
+def _until_a_person(steps: Sequence[Step]) -> list[Step]:
+    """The steps that run by themselves before the first that needs a person."""
+    ahead: list[Step] = []
+    for step in steps:
+        if step.work is None:
+            break
+        ahead.append(step)
+    return ahead
+
+
+async def picture(runner: Runner, path: Path, size: tuple[int, int] = (120, 36), keys: Sequence[str] = ()) -> None:
+    """Write the console as an SVG after keys were pressed, each waited for; columns and rows in size."""
+    app = ConsoleApp(runner)
+    async with app.run_test(size=size) as pilot:
+        for key in keys:
+            await pilot.press(key)
+            while app.busy:
+                await pilot.pause(TICK)
+        await pilot.pause(2 * TICK)
+        app.save_screenshot(path.name, str(path.parent))

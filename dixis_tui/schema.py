@@ -1,0 +1,456 @@
+"""Phase 1, Schema: the database, the application's account, the tables, and the indexes the plan asks for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from dixis_tui import laravel, shape
+from dixis_tui.catalogue import (
+    SourceSchema,
+    Table,
+    TableContents,
+    keep_contents,
+    load_contents,
+    read_schema,
+    scan,
+)
+from dixis_tui.config import Config, Index, Target
+from dixis_tui.context import Context
+from dixis_tui.model import Kind, Outcome, Step, failed, passed, warned
+from dixis_tui.shape import Definition
+from dixis_tui.source import latest_snapshot, reading
+from dixis_tui.target import (
+    TargetConnection,
+    TargetError,
+    connect,
+    connected,
+    execute,
+    identifier,
+    literal,
+    query,
+    server_facts,
+)
+from dixis_tui.translate import PREFIX, TargetTable, Translation, translate
+
+TWIN = "_dixis_twin"
+# Tables of our own on the target begin like this; they are never taken for the shop's.
+OWN = "_dixis_"
+ACCESS_DENIED = 1045
+LONG_KINDS = frozenset({"tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob"})
+
+
+def steps(config: Config) -> tuple[Step, ...]:
+    """The steps of the phase `schema`."""
+    first = (
+        Step(
+            id="schema.database",
+            title="Create the database",
+            kind=Kind.ACTION,
+            why="The shop's tables need a database that keeps every character and compares text as Laravel expects.",
+            work=make_database,
+            preview=lambda ctx: _database_sql(ctx.config.target),
+            undo="DROP DATABASE, when nothing else lives in it",
+        ),
+        Step(
+            id="schema.user",
+            title="Create the application's account",
+            kind=Kind.ACTION,
+            why="The application signs in with rights on its own database and nothing else.",
+            work=make_user,
+            preview=_user_preview,
+            undo="DROP USER, or take the rights back with REVOKE",
+        ),
+    )
+    return (
+        *first,
+        *(_artisan_steps() if config.schema_section.mode == "artisan" else _native_steps()),
+        *_index_steps(),
+    )
+
+
+def _native_steps() -> tuple[Step, ...]:
+    return (
+        Step(
+            id="schema.tables",
+            title="Create the tables",
+            kind=Kind.ACTION,
+            why="Every table, key and rule of the source is made anew, with types that hold every value exactly.",
+            work=make_tables,
+            preview=_tables_preview,
+            undo="DROP TABLE each of them; the source still has everything",
+        ),
+    )
+
+
+def _artisan_steps() -> tuple[Step, ...]:
+    return (
+        Step(
+            id="schema.migrate",
+            title="Run the application's migrations",
+            kind=Kind.ACTION,
+            why="The application's own migrations build the tables on the target.",
+            work=laravel.migrate,
+            preview=lambda ctx: [f"{ctx.config.app.php} artisan migrate --force   # on the target"],
+            undo="php artisan migrate:rollback, or drop the tables; the source still has everything",
+        ),
+        Step(
+            id="schema.migrations",
+            title="Migrations all done",
+            kind=Kind.CHECK,
+            why="A migration that failed half-way leaves its table behind without a word.",
+            work=laravel.migrate_status,
+        ),
+    )
+
+
+def _index_steps() -> tuple[Step, ...]:
+    return (
+        Step(
+            id="schema.indexes",
+            title="The plan's indexes",
+            kind=Kind.ACTION,
+            why="The plan wants these for the shop's frequent questions.",
+            work=lambda ctx: make_indexes(ctx, ctx.config.schema_section.indexes, fulltext=False),
+            preview=lambda ctx: _indexes_preview(ctx, ctx.config.schema_section.indexes, fulltext=False),
+            undo="DROP INDEX each of them",
+        ),
+        Step(
+            id="schema.fulltext",
+            title="The plan's full-text keys",
+            kind=Kind.ACTION,
+            why="Search in Greek names and descriptions uses these.",
+            work=lambda ctx: make_indexes(ctx, ctx.config.schema_section.fulltext, fulltext=True),
+            preview=lambda ctx: _indexes_preview(ctx, ctx.config.schema_section.fulltext, fulltext=True),
+            undo="DROP INDEX each of them",
+        ),
+    )
+
+
+# Database and account
+
+
+def _database_sql(target: Target) -> list[str]:
+    return [
+        f"CREATE DATABASE IF NOT EXISTS {identifier(target.database)}"
+        f" CHARACTER SET {target.charset} COLLATE {target.collation}"
+    ]
+
+
+def make_database(ctx: Context) -> Outcome:
+    """Create the database when it is not there and admin credentials are given; look at its character set."""
+    target = ctx.config.target
+    with connected(target, admin=target.admin is not None, database=None) as connection:
+        found = _database_facts(connection, target)
+        made = found is None and target.admin is not None
+        if made:
+            execute(connection, _database_sql(target)[0])
+            found = _database_facts(connection, target)
+    if found is None:
+        return failed(
+            f"There is no database {target.database} that {target.user} can see",
+            remedy=[*_database_sql(target), "or give [target.admin] in the configuration"],
+        )
+    evidence = [f"{target.database}: {found[0]}, {found[1]}"]
+    if found != (target.charset, target.collation):
+        return warned(
+            f"{target.database} was made with {found[0]} and {found[1]}",
+            [*evidence, f"the tables are made with {target.charset} and {target.collation} all the same"],
+            [f"ALTER DATABASE {identifier(target.database)} CHARACTER SET {target.charset} COLLATE {target.collation}"],
+        )
+    return passed(f"{target.database} {'created' if made else 'is there'}", evidence)
+
+
+def _database_facts(connection: TargetConnection, target: Target) -> tuple[str, str] | None:
+    rows = query(
+        connection,
+        "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata"
+        " WHERE schema_name = %s",
+        (target.database,),
+    )
+    return (str(rows[0][0]), str(rows[0][1])) if rows else None
+
+
+def _account(target: Target) -> str:
+    host = target.admin.client_host if target.admin else "%"
+    return f"{literal(target.user)}@{literal(host)}"
+
+
+def _user_sql(target: Target, *, exact_names: bool = False) -> list[str]:
+    """The statements, with the password left out. exact_names: the server takes no wildcards in a grant's database."""
+    account = _account(target)
+    require = " REQUIRE SSL" if target.tls.mode == "verify" else " REQUIRE NONE"
+    database = target.database
+    if not exact_names:
+        database = database.replace("_", "\\_").replace("%", "\\%")
+    return [
+        f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '…'{require}",
+        f"GRANT ALL PRIVILEGES ON {identifier(database)}.* TO {account}",
+    ]
+
+
+def _user_preview(ctx: Context) -> list[str]:
+    target = ctx.config.target
+    if target.admin is None:
+        return [f"-- nothing: no [target.admin]; only looks whether {target.user} can sign in"]
+    return [*_user_sql(target), f"-- when the password does not fit: ALTER USER {_account(target)} IDENTIFIED BY '…'"]
+
+
+def make_user(ctx: Context) -> Outcome:
+    """Create the account and grant it its database, when admin credentials are given; then sign in with it."""
+    target = ctx.config.target
+    evidence: list[str] = []
+    if target.admin is not None:
+        with connected(target, admin=True, database=None) as connection:
+            evidence = _create_user(connection, target)
+    try:
+        with connected(target) as connection:
+            grants = [_without_hash(str(row[0])) for row in query(connection, "SHOW GRANTS")]
+    except TargetError as error:
+        return failed(error.what, [*evidence, error.safe], [error.next_step, *_user_sql(target)])
+    return passed(f"{target.user} signs in to {target.database}", [*evidence, *grants])
+
+
+def _create_user(connection: TargetConnection, target: Target) -> list[str]:
+    account = _account(target)
+    password = literal(target.password.resolve(f"password of {target.user}"))
+    rows = query(connection, "SHOW VARIABLES LIKE 'partial_revokes'")
+    create, grant = _user_sql(target, exact_names=bool(rows) and rows[0][1] == "ON")
+    execute(connection, create.replace("'…'", password, 1), show=create)
+    done = [create]
+    try:
+        connect(target, database=None).close()
+    except TargetError as error:
+        if error.code != ACCESS_DENIED:
+            raise
+        change = f"ALTER USER {account} IDENTIFIED BY '…'"
+        execute(connection, change.replace("'…'", password, 1), show=change)
+        done.append(change)
+    execute(connection, grant)
+    return [*done, grant]
+
+
+def _without_hash(grant: str) -> str:
+    """A line of SHOW GRANTS without the password's hash that MariaDB prints."""
+    return grant.partition(" IDENTIFIED BY ")[0]
+
+
+# Tables
+
+
+def translated(ctx: Context, *, mariadb: bool) -> tuple[SourceSchema, dict[str, TableContents], Translation]:
+    """read_source() and its translation for the target."""
+    schema, contents = read_source(ctx)
+    translation = translate(schema, contents, mariadb=mariadb, collation=ctx.config.target.collation)
+    return schema, contents, translation
+
+
+def _tables_preview(ctx: Context) -> list[str]:
+    target = ctx.config.target
+    with connected(target, admin=target.admin is not None, database=None) as connection:
+        mariadb = server_facts(connection).mariadb
+    _, _, translation = translated(ctx, mariadb=mariadb)
+    lines = [f"-- {finding.line()}" for finding in translation.findings]
+    for table in translation.tables:
+        lines += (table.create() + ";").splitlines()
+    return lines
+
+
+def make_tables(ctx: Context) -> Outcome:
+    """Create the tables that are not there. Equal ones are kept, empty leftovers rebuilt, others are a failure."""
+    with connected(ctx.config.target) as connection:
+        _, _, translation = translated(ctx, mariadb=server_facts(connection).mariadb)
+        findings = [finding.line() for finding in translation.findings]
+        if translation.errors:
+            return failed(
+                f"{len(translation.errors)} things cannot be held by the target; nothing was created",
+                findings,
+                [finding.proposal for finding in translation.errors if finding.proposal],
+            )
+        # Foreign keys may then name tables that are still to come, in any order and in circles.
+        execute(connection, "SET SESSION foreign_key_checks = 0")
+        there = set(shape.table_names(connection)) - {TWIN}
+        kept, leftovers, foreign = _compare(ctx, connection, translation.tables, there)
+        if foreign:
+            return failed(
+                f"{len(foreign)} tables are there already, hold rows and are built otherwise",
+                [f"differs: {line}" for line in foreign],
+                ["give [target] database another name, or drop these tables if they are not needed"],
+            )
+        for name in sorted(leftovers):
+            execute(connection, f"DROP TABLE {identifier(name)}")
+        for table in translation.tables:
+            ctx.check_stop()
+            if table.name not in kept:
+                execute(connection, table.create())
+    made = len(translation.tables) - len(kept)
+    others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(OWN))
+    evidence = [
+        f"created {made}, already there {len(kept)}, rebuilt empty leftovers {len(leftovers)}",
+        f"foreign keys {sum(len(table.foreign_keys) for table in translation.tables)}",
+        f"indexes {sum(len(table.keys) for table in translation.tables)}",
+        *([f"not of the source, left alone: {', '.join(others)}"] if others else []),
+        *findings,
+    ]
+    summary = f"{len(translation.tables)} tables, {made} created"
+    if any(finding.severity == "warning" for finding in translation.findings):
+        return warned(summary, evidence, [f.proposal for f in translation.findings if f.proposal])
+    return passed(summary, evidence)
+
+
+def _compare(
+    ctx: Context, connection: TargetConnection, tables: Sequence[TargetTable], there: set[str]
+) -> tuple[set[str], set[str], list[str]]:
+    """Tables that are there as wanted, empty ones that are not, and descriptions of others that hold rows."""
+    kept: set[str] = set()
+    leftovers: set[str] = set()
+    foreign: list[str] = []
+    for table in tables:
+        if table.name not in there:
+            continue
+        ctx.check_stop()
+        difference = _difference(connection, table)
+        if not difference:
+            kept.add(table.name)
+        elif query(connection, f"SELECT 1 FROM {identifier(table.name)} LIMIT 1"):
+            foreign.append(f"{table.name}: {difference}")
+        else:
+            leftovers.add(table.name)
+    return kept, leftovers, foreign
+
+
+def _difference(connection: TargetConnection, table: TargetTable) -> str:
+    """In what an existing table differs from the wanted one, empty for equal. More indexes are no difference.
+
+    The server itself is asked what it makes of our statement: a twin is created and compared.
+    """
+    execute(connection, f"DROP TABLE IF EXISTS {identifier(TWIN)}")
+    execute(connection, table.create(TWIN))
+    try:
+        wanted, found = shape.definition(connection, TWIN), shape.definition(connection, table.name)
+    finally:
+        execute(connection, f"DROP TABLE IF EXISTS {identifier(TWIN)}")
+    return _first_difference(wanted, found, {key.split("`")[1] for key in table.foreign_keys})
+
+
+def _first_difference(wanted: Definition, found: Definition, foreign_keys: set[str]) -> str:
+    pairs = list(zip(wanted.columns, found.columns, strict=False))
+    for mine, theirs in pairs:
+        if mine != theirs:
+            return f"{theirs} instead of {mine}"
+    if len(wanted.columns) != len(found.columns):
+        return f"{len(found.columns)} columns instead of {len(wanted.columns)}"
+    if wanted.charset != found.charset:
+        return f"{found.charset} instead of {wanted.charset}"
+    if wanted.primary_key != found.primary_key:
+        return f"{found.primary_key or 'no primary key'} instead of {wanted.primary_key or 'none'}"
+    missing = [line for name, line in wanted.keys.items() if found.keys.get(name) != line]
+    missing += sorted(foreign_keys - set(found.foreign_keys))
+    missing += sorted(wanted.checks - found.checks)
+    return f"without {missing[0]}" if missing else ""
+
+
+# The plan's indexes
+
+
+def make_indexes(ctx: Context, wanted: Sequence[Index], *, fulltext: bool) -> Outcome:
+    """Create each index unless an equal one is there under any name; tell what cannot be made."""
+    done: list[str] = []
+    trouble: list[str] = []
+    remedies: list[str] = []
+    with connected(ctx.config.target) as connection:
+        for index in wanted:
+            ctx.check_stop()
+            sql, word, remedy = _plan_index(connection, index, fulltext)
+            if sql:
+                execute(connection, sql)
+            if remedy and not index.waive:
+                trouble.append(word)
+                remedies.append(remedy)
+            else:
+                done.append(f"{word}; waived: {index.waive}" if remedy else word)
+    if trouble:
+        return warned(f"{len(done)} of {len(wanted)} done, {len(trouble)} cannot be made", [*trouble, *done], remedies)
+    return passed(f"{len(done)} of {len(wanted)} done", done)
+
+
+def _plan_index(connection: TargetConnection, index: Index, fulltext: bool) -> tuple[str, str, str]:
+    """The SQL to run (empty when there is nothing to do), what to say about it, and the remedy when it cannot be."""
+    key = "schema.fulltext" if fulltext else "schema.indexes"
+    columns = {column.name: column for column in shape.all_columns(connection).get(index.table, ())}
+    if not columns:
+        near = difflib.get_close_matches(index.table, shape.table_names(connection), n=1)
+        hint = f"; nearest is {near[0]}" if near else ""
+        return "", f"{index.name}: there is no table {index.table}{hint}", f'[[{key}]] {index.name}: set waive = "why"'
+    missing = [column for column in index.columns if column not in columns]
+    if missing:
+        nearest = {column: _nearest(column, list(columns)) for column in missing}
+        told = "; ".join(
+            f"{column} is not there" + (f" (nearest: {', '.join(near)})" if near else "")
+            for column, near in nearest.items()
+        )
+        mapped = ", ".join(f'"{(nearest.get(column) or [column])[0]}"' for column in index.columns)
+        choice = f"columns = [{mapped}], or " if all(nearest.values()) else ""
+        return "", f"{index.name} on {index.table}: {told}", f'[[{key}]] {index.name}: {choice}waive = "why"'
+    for there in shape.all_indexes(connection).get(index.table, ()):
+        if there.fulltext == fulltext and _equal(there.columns, index.columns, fulltext):
+            return "", f"{index.name}: already there as {there.name}", ""
+        if there.name.lower() == index.name.lower():
+            told = f"{index.name} on {index.table}: the name is taken by an index on ({', '.join(there.columns)})"
+            return "", told, f"[[{key}]] {index.name}: choose another name"
+    sql = _index_sql(index, fulltext, {name for name, column in columns.items() if column.kind in LONG_KINDS})
+    return sql, f"{index.name}: created", ""
+
+
+def _equal(there: Sequence[str], wanted: Sequence[str], fulltext: bool) -> bool:
+    return sorted(there) == sorted(wanted) if fulltext else tuple(there) == tuple(wanted)
+
+
+def _index_sql(index: Index, fulltext: bool, long: set[str]) -> str:
+    parts = ", ".join(
+        identifier(column) + (f"({PREFIX})" if column in long and not fulltext else "") for column in index.columns
+    )
+    kind = "FULLTEXT INDEX" if fulltext else "INDEX"
+    return f"CREATE {kind} {identifier(index.name)} ON {identifier(index.table)} ({parts})"
+
+
+def _nearest(column: str, names: Sequence[str]) -> list[str]:
+    """Columns that may be meant, the likeliest first: those that begin with the name, then those spelled alike."""
+    begins = [name for name in names if name.startswith(column + "_")]
+    alike = difflib.get_close_matches(column, names, n=2, cutoff=0.7)
+    return list(dict.fromkeys([*begins, *alike]))[:3]
+
+
+def _indexes_preview(ctx: Context, wanted: Sequence[Index], *, fulltext: bool) -> list[str]:
+    if not wanted:
+        return ["-- nothing: the configuration asks for none"]
+    try:
+        with connected(ctx.config.target) as connection:
+            return [sql or f"-- {word}" for sql, word, _ in (_plan_index(connection, i, fulltext) for i in wanted)]
+    except TargetError as error:
+        return [f"-- before the database is there: {error.what}", *(_index_sql(i, fulltext, set()) for i in wanted)]
+
+
+# What is copied
+
+
+def read_source(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents]]:
+    """The latest snapshot's schema and what its tables hold; a snapshot is scanned once and the answers kept by it."""
+    snapshot = latest_snapshot(ctx)
+    kept = snapshot.path.with_name(f"contents-{snapshot.sha256}.json")
+    with reading(snapshot) as connection:
+        schema = read_schema(connection)
+        contents = load_contents(kept)
+        if contents is None:
+            contents = {}
+            for table in schema.tables:
+                ctx.check_stop()
+                contents[table.name] = scan(connection, table)
+            keep_contents(kept, contents)
+    return schema, contents
+
+
+def copied_tables(config: Config, schema: SourceSchema) -> tuple[Table, ...]:
+    """The tables whose rows are copied: all of them, but for artisan's own record of migrations in artisan mode."""
+    kept_by_artisan = {"migrations"} if config.schema_section.mode == "artisan" else set()
+    return tuple(table for table in schema.tables if table.name not in kept_by_artisan)

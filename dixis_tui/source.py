@@ -1,0 +1,325 @@
+"""The source: a live SQLite database, read only through snapshots and never written.
+
+A snapshot is a consistent copy made by SQLite's own backup. A mark tells whether the live file was written since.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import sqlite3
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from dixis_tui.context import Context
+from dixis_tui.host import Host
+from dixis_tui.model import DixisError, Outcome, StoppedError, failed, passed
+
+MAGIC = b"SQLite format 3\0"
+WAL_HEADER = 32
+WAL_FRAME_HEADER = 24
+ATTEMPTS = 5
+BACKUP_PAGES = 1024
+
+
+class SourceError(DixisError):
+    """The source cannot be read, or its copy cannot be trusted."""
+
+    def __init__(self, what: str, next_step: str) -> None:
+        super().__init__(what, safe="the source was only read, nothing was changed", next_step=next_step)
+
+
+class _WrittenMeanwhileError(Exception):
+    """The source was written while its snapshot was taken."""
+
+
+class Mark(BaseModel):
+    """What tells whether the database file was written: two equal marks mean that nothing was committed in between.
+
+    size: bytes; header: bytes 24..27, 28..31 and 92..99 of the file, counters that a commit in rollback-journal mode
+    raises; wal_size, wal_salts, wal_tail: length, salts and last frame header of the write-ahead log, hexadecimal.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    size: int
+    header: str
+    wal_size: int = 0
+    wal_salts: str = ""
+    wal_tail: str = ""
+
+
+class Snapshot(BaseModel):
+    """A consistent copy of the source on this machine. size: bytes; taken_at: ISO time, UTC; mark: of the live file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: Path
+    sha256: str
+    size: int
+    taken_at: str
+    mark: Mark
+
+
+def mark(host: Host, path: str) -> Mark:
+    """The mark of a live database. Raises SourceError when there is none or it is no SQLite database."""
+    facts = host.stat(path)
+    if facts is None or facts.is_dir:
+        raise SourceError(
+            f"There is no database file {path} on {host.name}.", "check [source] path in the configuration"
+        )
+    header = host.read(path, 0, 100)
+    if header[:16] != MAGIC:
+        raise SourceError(
+            f"{path} on {host.name} is not a SQLite database.", "check [source] path in the configuration"
+        )
+    fields = {"size": facts.size, "header": (header[24:32] + header[92:100]).hex()}
+    log = path + "-wal"
+    log_facts = host.stat(log)
+    if log_facts is None or log_facts.size < WAL_HEADER:
+        return Mark.model_validate(fields)
+    start = host.read(log, 0, WAL_HEADER)
+    return Mark.model_validate(
+        {
+            **fields,
+            "wal_size": log_facts.size,
+            "wal_salts": start[16:24].hex(),
+            "wal_tail": _wal_tail(host, log, log_facts.size, start).hex(),
+        }
+    )
+
+
+def _wal_tail(host: Host, log: str, size: int, start: bytes) -> bytes:
+    """The header of the last frame that belongs to the log's present salts.
+
+    The log is written again from its beginning after a checkpoint, over frames with older salts, so the last frame in
+    the file need not be the newest. Frames with the present salts come first: bisect for where they end.
+    """
+    page_size = struct.unpack(">I", start[8:12])[0]
+    frame = WAL_FRAME_HEADER + page_size
+    first, last = 0, (size - WAL_HEADER) // frame
+    tail = b""
+    while first < last:
+        middle = (first + last) // 2
+        header = host.read(log, WAL_HEADER + middle * frame, WAL_FRAME_HEADER)
+        if header[8:16] == start[16:24]:
+            tail, first = header, middle + 1
+        else:
+            last = middle
+    return tail
+
+
+def take_snapshot(
+    host: Host,
+    source_path: str,
+    destination: Path,
+    *,
+    php: str,
+    say: Callable[[str], None],
+    stop: threading.Event,
+) -> Snapshot:
+    """Copy the source consistently to destination (mode 0600), checked and hashed; it appears whole or not at all.
+
+    Over SSH the host's php makes the copy. Raises SourceError when the source is damaged or cannot be copied,
+    StoppedError when stop is set.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}")
+    retrying = Retrying(
+        retry=retry_if_exception_type(_WrittenMeanwhileError),
+        stop=stop_after_attempt(ATTEMPTS),
+        wait=wait_random_exponential(max=5),
+        sleep=lambda seconds: _pause(stop, seconds),
+        before_sleep=lambda _: say("The source was written while its snapshot was taken; trying again."),
+        reraise=True,
+    )
+    try:
+        before = retrying(_copy_unchanged, host, source_path, temporary, php, stop)
+        _check(temporary)
+        digest = _digest(temporary, stop)
+        temporary.replace(destination)
+    except _WrittenMeanwhileError:
+        raise SourceError(
+            f"{source_path} was written during each of {ATTEMPTS} attempts to take a snapshot.",
+            "put the application into maintenance mode, or stop its workers, then try again",
+        ) from None
+    finally:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
+    return Snapshot(
+        path=destination,
+        sha256=digest,
+        size=destination.stat().st_size,
+        taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        mark=before,
+    )
+
+
+def _pause(stop: threading.Event, seconds: float) -> None:
+    stop.wait(seconds)
+
+
+def _copy_unchanged(host: Host, source_path: str, temporary: Path, php: str, stop: threading.Event) -> Mark:
+    if stop.is_set():
+        raise StoppedError
+    before = mark(host, source_path)
+    temporary.unlink(missing_ok=True)
+    if host.is_local:
+        _copy_local(source_path, temporary, stop)
+    else:
+        _copy_remote(host, source_path, temporary, php, stop)
+    if mark(host, source_path) != before:
+        raise _WrittenMeanwhileError
+    return before
+
+
+def _copy_local(source_path: str, temporary: Path, stop: threading.Event) -> None:
+    def between_pages(_status: int, _remaining: int, _total: int) -> None:
+        if stop.is_set():
+            raise StoppedError
+
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with (
+            closing(sqlite3.connect(f"{Path(source_path).resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as live,
+            closing(sqlite3.connect(temporary)) as copy,
+        ):
+            live.backup(copy, pages=BACKUP_PAGES, progress=between_pages, sleep=0.05)
+            # A copy that keeps no write-ahead log can be read from a read-only place.
+            copy.execute("PRAGMA journal_mode=DELETE").fetchall()
+    except sqlite3.Error as error:
+        raise _unreadable(source_path, str(error)) from error
+
+
+# Prints nothing when all went well; the paths come on standard input, so that no shell or argument list holds them.
+PHP_BACKUP = """
+[$from, $to] = json_decode(stream_get_contents(STDIN));
+$live = new SQLite3($from, SQLITE3_OPEN_READONLY);
+$live->enableExceptions(true);
+$live->busyTimeout(30000);
+$copy = new SQLite3($to, SQLITE3_OPEN_READWRITE);
+$copy->enableExceptions(true);
+if (!$live->backup($copy)) { fwrite(STDERR, $live->lastErrorMsg()); exit(1); }
+$copy->query('PRAGMA journal_mode=DELETE')->fetchArray();
+$copy->close();
+"""
+
+
+def _copy_remote(host: Host, source_path: str, temporary: Path, php: str, stop: threading.Event) -> None:
+    """Let the host's PHP make the copy into a private temporary file there, and fetch it."""
+    made = host.run(["mktemp", "--tmpdir", "dixis-snapshot.XXXXXXXX"]).check(f"Making a temporary file on {host.name}")
+    remote = made.stdout.strip()
+    try:
+        paths = json.dumps([source_path, remote]).encode()
+        done = host.run([php, "-d", "display_errors=stderr", "-r", PHP_BACKUP], data=paths, stop=stop, timeout=3600)
+        if done.returncode != 0:
+            raise _unreadable(f"{source_path} on {host.name}", (done.stderr or done.stdout).strip())
+        host.fetch(remote, temporary)
+        temporary.chmod(0o600)
+    finally:
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            host.remove(remote + suffix)
+
+
+def _unreadable(path: str, words: str) -> SourceError:
+    return SourceError(f"{path} cannot be copied: {words}.", f"run PRAGMA integrity_check on {path}")
+
+
+def _check(path: Path) -> None:
+    """Raise SourceError unless SQLite finds the copy whole."""
+    try:
+        with closing(open_readonly(path)) as connection:
+            words = [row[0] for row in connection.execute("PRAGMA integrity_check(10)")]
+    except sqlite3.Error as error:
+        words = [str(error)]
+    if words != ["ok"]:
+        raise SourceError(
+            "The database is damaged: " + "; ".join(words[:3]),
+            "repair it first (sqlite3's .recover writes what can be read into a new file)",
+        )
+
+
+def _digest(path: Path, stop: threading.Event) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            if stop.is_set():
+                raise StoppedError
+            digest.update(block)
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def open_readonly(path: Path) -> sqlite3.Connection:
+    """A connection to a snapshot that cannot write it."""
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+@contextmanager
+def reading(snapshot: Snapshot) -> Iterator[sqlite3.Connection]:
+    """A read-only connection to a snapshot, closed at the end. Raises SourceError when the file is gone."""
+    if not snapshot.path.is_file():
+        raise SourceError(f"The snapshot {snapshot.path} is not there any more.", "take a new one: run preflight again")
+    with closing(open_readonly(snapshot.path)) as connection:
+        yield connection
+
+
+def source_host(ctx: Context) -> Host:
+    """The machine the live database is on."""
+    return ctx.local if ctx.config.source.location == "local" else ctx.app_host
+
+
+def snapshot_now(ctx: Context, name: str) -> Snapshot:
+    """Take a snapshot of the configured source into the run's folder."""
+    destination = ctx.run_dir / "snapshots" / name
+    app = ctx.config.app
+    return take_snapshot(source_host(ctx), ctx.config.source.path, destination, php=app.php, say=ctx.say, stop=ctx.stop)
+
+
+def latest_snapshot(ctx: Context) -> Snapshot:
+    """The definitive snapshot when it has been taken, else preflight's. Raises SourceError when there is neither."""
+    for step in ("data.snapshot", "preflight.snapshot"):
+        facts = ctx.fact(step, "snapshot")
+        if facts is not None:
+            return Snapshot.model_validate(facts)
+    raise SourceError("No snapshot of the source has been taken yet.", "run the phase preflight first")
+
+
+def snapshot_outcome(ctx: Context, snapshot: Snapshot) -> Outcome:
+    """What there is to say about a fresh snapshot; its facts carry it under "snapshot"."""
+    with reading(snapshot) as connection:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+    tables = [name for name in names if not name.startswith("sqlite_")]
+    return passed(
+        f"{len(tables)} tables, {snapshot.size:,} bytes, integrity ok",
+        [
+            f"source   {ctx.config.source.path} on {source_host(ctx).name}",
+            f"snapshot {snapshot.path}",
+            f"sha256   {snapshot.sha256}",
+            f"taken    {snapshot.taken_at}",
+            "PRAGMA integrity_check: ok",
+        ],
+        snapshot=snapshot.model_dump(mode="json"),
+        tables=len(tables),
+    )
+
+
+def preflight_snapshot(ctx: Context) -> Outcome:
+    """The check preflight.snapshot: the source can be copied and is whole."""
+    try:
+        snapshot = snapshot_now(ctx, "preflight.sqlite")
+    except SourceError as error:
+        return failed(error.what, [error.safe], [error.next_step])
+    return snapshot_outcome(ctx, snapshot)

@@ -1,0 +1,67 @@
+"""Keys and words, for whoever sits here for the first time."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from screens import words
+
+KEYS = (
+    ("↑ ↓", "select a step"),
+    ("← → or [ ]", "previous, next phase; 1 to 9 go to one"),
+    ("Enter", "do the selected step: run a check, preview and run an action, sign"),
+    ("r", "run the phase from its first open step"),
+    ("n", "go to the step that is next"),
+    ("s", "sign the selected sign-off or gate"),
+    ("w", "waive a check that did not pass, with name and reason"),
+    ("x", "stop the running step at its next safe point"),
+    ("e", "the selected step on the whole screen, with all its evidence"),
+    ("p", "hide or show the progress of a step"),
+    ("l", "make the log bigger or smaller"),
+    ("Tab", "move between checklist, progress, detail and log, to scroll them"),
+    ("Ctrl+R", "ROLLBACK, from every screen and dialog; asks for a typed word"),
+    ("Ctrl+P", "all commands, phases and steps, found by typing"),
+    ("?", "help: these keys and words"),
+    ("q, Ctrl+Q", "quit; asks while a step runs"),
+)
+KINDS = (
+    ("check", "reads, changes nothing"),
+    ("action", "changes something; first shows exactly what, is safe to run twice, says how it is undone"),
+    ("sign-off", "a person confirms, with name and note"),
+    ("gate", "go or no-go, with the signatures the plan asks for"),
+)
+
+
+class HelpScreen(Screen[None]):
+    """Scrolls; Esc goes back."""
+
+    AUTO_FOCUS = "#help-body"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "dismiss", "Back", key_display="esc"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help-body"):
+            yield Static(_text(), markup=False)
+        yield Footer(show_command_palette=False, compact=True)
+
+
+def _text() -> Text:
+    text = Text()
+    text.append("Keys\n", "bold")
+    for key, meaning in KEYS:
+        text.append(f"  {key:<12}", "bold cyan").append(f"{meaning}\n")
+    text.append("\nStates\n", "bold")
+    for status, meaning in words.MEANINGS.items():
+        text.append("  ").append_text(words.state(status)).append(" " * (13 - len(status))).append(f"{meaning}\n")
+    text.append("\nSteps\n", "bold")
+    for kind, meaning in KINDS:
+        text.append(f"  {kind:<12}", "bold cyan").append(f"{meaning}\n")
+    return text

@@ -1,0 +1,37 @@
+"""What a screen asks of the application; the application decides and does."""
+
+from __future__ import annotations
+
+from textual.message import Message
+
+
+class StepRequest(Message):
+    """A request about one step."""
+
+    def __init__(self, step_id: str) -> None:
+        super().__init__()
+        self.step_id = step_id
+
+
+class DoStep(StepRequest):
+    """Run a check, preview and run an action, sign a sign-off or gate."""
+
+
+class Waive(StepRequest):
+    """Pass over a check that did not pass."""
+
+
+class RunPhase(Message):
+    """Run a phase from its first step that is not settled."""
+
+    def __init__(self, phase_id: str) -> None:
+        super().__init__()
+        self.phase_id = phase_id
+
+
+class Stop(Message):
+    """Ask the running step to stop at its next safe point."""
+
+
+class StartRollback(Message):
+    """Take the application back; the operator has typed the word."""

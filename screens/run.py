@@ -1,0 +1,216 @@
+"""The main screen: phases at the side, the checklist of one, what is known of one step, progress, the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import DataTable, Footer, Static
+
+from dixis_tui.journal import Event
+from dixis_tui.model import Kind, Phase, Status, Step
+from dixis_tui.runner import LogLine, Runner
+from screens import words
+from screens.board import Board
+from screens.detail import describe
+from screens.evidence import EvidenceScreen
+from screens.requests import DoStep, RunPhase, Stop, Waive
+from screens.view import View
+from screens.widgets import Checklist, Detail, Headline, LogPane, PhaseList, ProgressTable
+
+EARLIER = 200  # events of the journal shown in the log when the console opens
+
+
+class RunScreen(View, Screen[None]):
+    """Renders the run; every decision is a request to the application."""
+
+    AUTO_FOCUS = "#checklist"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "do", "Do step", show=False),
+        Binding("left,left_square_bracket", "turn(-1)", "Previous phase", show=False),
+        Binding("right,right_square_bracket", "turn(1)", "Next phase", show=False),
+        *[Binding(str(number), f"phase({number})", f"Phase {number}", show=False) for number in range(1, 10)],
+        Binding("r", "run_phase", "Run phase"),
+        Binding("n", "next", "Next"),
+        Binding("s", "sign", "Sign"),
+        Binding("w", "waive", "Waive"),
+        Binding("x", "stop", "Stop"),
+        Binding("e", "evidence", "Evidence"),
+        Binding("p", "progress", "Progress", show=False),
+        Binding("l", "log", "Log size", show=False),
+        Binding("question_mark", "app.help", "Help", key_display="?"),
+        Binding("q", "app.quit", "Quit"),
+    ]
+
+    def __init__(self, runner: Runner, board: Board) -> None:
+        super().__init__()
+        self._runner = runner
+        self._board = board
+        upcoming = runner.next_step()
+        self._phase = runner.plan.phase_of(upcoming.id) if upcoming else runner.plan.phases[-1]
+        self._shown_step = ""
+        self._hide_progress = False
+
+    def compose(self) -> ComposeResult:
+        yield Headline(self._runner)
+        with Horizontal(id="body"):
+            yield PhaseList(self._runner)
+            with Vertical(id="main"):
+                with Container(id="middle"):
+                    with Vertical(id="work"):
+                        yield Checklist(self._runner)
+                        yield Static(id="hint", markup=False)
+                        yield ProgressTable(self._board)
+                    yield Detail()
+                yield LogPane()
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        self.query_one(LogPane).show(self._runner.events[-EARLIER:])
+        self.show_state()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.show_state)
+
+    def on_screen_resume(self) -> None:
+        self.show_state()
+
+    # What the application tells
+
+    def show_state(self) -> None:
+        if not self.is_mounted:
+            return
+        self.query_one(Headline).show()
+        self.query_one(PhaseList).show(self._phase)
+        self.query_one(Checklist).show(self._phase)
+        self.query_one("#hint", Static).update(words.hint(self._runner, self._phase))
+        self._follow()
+        self._show_step()
+        self.refresh_bindings()
+
+    def show_progress(self) -> None:
+        step = self.step
+        seen = step is not None and self._board.has(step.id) and not self._hide_progress
+        running = step is not None and self._runner.running == step.id
+        self.set_class(seen and running, "-progress")
+        self.set_class(seen, "-progressed")
+        if seen and step is not None:
+            self.query_one(ProgressTable).show(step.id)
+
+    def show_log(self, notices: Sequence[Event | LogLine]) -> None:
+        self.query_one(LogPane).show(notices)
+
+    def show_clock(self) -> None:
+        self.query_one(Headline).show()
+
+    # What is selected
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        return self._runner.plan.phases
+
+    @property
+    def step(self) -> Step | None:
+        """The step under the cursor."""
+        row = self.query_one(Checklist).cursor_row
+        return self._phase.steps[row] if 0 <= row < len(self._phase.steps) else None
+
+    def go(self, step_id: str) -> None:
+        """Show that step of the plan."""
+        self._turn_to(self._runner.plan.phase_of(step_id))
+        self.query_one(Checklist).select(step_id)
+        self._show_step()
+
+    def _turn_to(self, phase: Phase) -> None:
+        self._phase = phase
+        self.show_state()
+
+    def _follow(self) -> None:
+        running, checklist = self._runner.running, self.query_one(Checklist)
+        if running and checklist.follow and self._runner.plan.phase_of(running) is self._phase:
+            checklist.select(running)
+
+    @on(DataTable.RowHighlighted, "#checklist")
+    def _show_step(self) -> None:
+        step = self.step
+        if step is None:
+            return
+        self.query_one(Detail).show(describe(self._runner, step), top=step.id != self._shown_step)
+        self._shown_step = step.id
+        self.show_progress()
+        self.refresh_bindings()
+
+    @on(DataTable.RowSelected, "#checklist")
+    def _clicked(self) -> None:
+        self.action_do()
+
+    @on(PhaseList.Picked)
+    def _picked(self, event: PhaseList.Picked) -> None:
+        self.action_phase(event.index + 1)
+
+    # What the operator asks
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only keys that mean something for the selected step are offered."""
+        if action not in ("sign", "waive", "stop") or not self.is_mounted:
+            return True
+        step = self.step
+        if action == "stop":
+            return self._runner.running is not None
+        if step is None:
+            return False
+        if action == "sign":
+            return step.work is None
+        status = self._runner.state.step(step.id).status
+        return step.kind is Kind.CHECK and status in (Status.FAIL, Status.ERROR)
+
+    def action_do(self) -> None:
+        if self.step:
+            self.query_one(Checklist).follow = True
+            self.post_message(DoStep(self.step.id))
+
+    def action_sign(self) -> None:
+        self.action_do()
+
+    def action_run_phase(self) -> None:
+        self.query_one(Checklist).follow = True
+        self.post_message(RunPhase(self._phase.id))
+
+    def action_waive(self) -> None:
+        if self.step:
+            self.post_message(Waive(self.step.id))
+
+    def action_stop(self) -> None:
+        self.post_message(Stop())
+
+    def action_next(self) -> None:
+        """Go to the running step, or else to the first one that is not settled."""
+        upcoming = self._runner.next_step()
+        target = self._runner.running or (upcoming.id if upcoming else None)
+        self.query_one(Checklist).follow = True
+        if target and self._runner.plan.phase_of(target) is not self._runner.plan.rollback:
+            self.go(target)
+
+    def action_turn(self, by: int) -> None:
+        phases = self._runner.plan.phases
+        self._turn_to(phases[(phases.index(self._phase) + by) % len(phases)])
+
+    def action_phase(self, number: int) -> None:
+        if number <= len(self._runner.plan.phases):
+            self._turn_to(self._runner.plan.phases[number - 1])
+
+    def action_evidence(self) -> None:
+        if self.step:
+            self.app.push_screen(EvidenceScreen(self._runner, self.step))
+
+    def action_progress(self) -> None:
+        self._hide_progress = not self._hide_progress
+        self.show_progress()
+
+    def action_log(self) -> None:
+        self.toggle_class("-big-log")

@@ -1,0 +1,252 @@
+"""The parts the screens are made of: header, phases, checklist, progress, log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.message import Message
+from textual.widgets import DataTable, RichLog, Static
+
+from dixis_tui.journal import Event
+from dixis_tui.model import Phase, Status
+from dixis_tui.runner import LogLine, Runner
+from screens import words
+from screens.board import SHOWN, Board, Track
+
+CELL_PADDING = 2  # cells a DataTable column takes beside its content
+SCROLLBAR = 1
+
+
+def spread(left: Text, right: Text, width: int) -> Text:
+    """Two texts on one line, one at each end; the left one gives way."""
+    room = max(width - right.cell_len - 1, 0)
+    left = left.copy()
+    left.truncate(room, overflow="ellipsis", pad=True)
+    return left.append(" ").append_text(right)
+
+
+class Headline(Static):
+    """Two lines: where this is and what time it is; who drives, what runs, how the window stands."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(id="headline", markup=False)
+        self._runner = runner
+
+    def on_resize(self) -> None:
+        self.show()
+
+    def show(self) -> None:
+        runner, now, width = self._runner, words.local_now(), self.size.width
+        environment = runner.config.run.environment
+        danger = environment == "production"
+        where = Text().append(f" {environment.upper()} ", "bold white on red" if danger else "bold reverse")
+        where.append(f" {words.place(runner.config)}", "bold")
+        who = Text(f" {runner.operator} · {words.run_state(runner)}")
+        first = spread(where, Text(now.strftime("%H:%M:%S %Z ")), width)
+        second = spread(who, words.window(runner, now).append(" "), width)
+        self.update(first.append("\n").append_text(second), layout=False)
+
+
+class PhaseList(Static):
+    """The phases of the plan, two lines each; a click goes to one."""
+
+    class Picked(Message):
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(id="phases", markup=False)
+        self._runner = runner
+
+    def show(self, selected: Phase) -> None:
+        runner, width = self._runner, max(self.size.width, 12)
+        text = Text()
+        for number, phase in enumerate(runner.plan.phases, 1):
+            here = phase is selected
+            title = words.shorten(f"{'>' if here else ' '}{number} {phase.title}", width)
+            text.append(title.ljust(width), "bold reverse" if here else "bold").append("\n")
+            line = Text("  ").append_text(words.state(runner.phase_status(phase)))
+            count = Text(words.done_of(runner.state, phase), "dim")
+            fits = line.cell_len + count.cell_len < width
+            text.append_text(spread(line, count, width) if fits else line).append("\n")
+        rollback = runner.plan.rollback
+        text.append("\n").append(words.shorten(f"^R {rollback.title}", width), "bold").append("\n  ")
+        text.append_text(words.state(runner.phase_status(rollback)))
+        self.update(text, layout=False)
+
+    def on_click(self, event: events.Click) -> None:
+        index = event.y // 2
+        if index < len(self._runner.plan.phases):
+            self.post_message(self.Picked(index))
+
+
+class Table(DataTable[Text]):
+    """A table of whole rows whose first flexible column takes what the others leave; cells are changed in place."""
+
+    def __init__(self, widget_id: str) -> None:
+        super().__init__(id=widget_id, cursor_type="row", zebra_stripes=False)
+        self._shown: dict[str, tuple[str, ...]] = {}
+        self._names: tuple[str, ...] = ()
+
+    def set_columns(self, columns: Sequence[tuple[str, int]], width: int) -> int:
+        """Columns as (label, cells), 0 cells for the flexible one, in a table width cells wide; what that one got."""
+        used = sum(cells + CELL_PADDING for _, cells in columns)
+        flexible = max(width - used - SCROLLBAR, 8)
+        self.clear(columns=True)
+        self._shown.clear()
+        self._names = tuple(label for label, _ in columns)
+        for label, cells in columns:
+            self.add_column(label, width=cells or flexible, key=label)
+        return flexible
+
+    def put(self, key: str, cells: Sequence[Text]) -> None:
+        """Add a row, or change those of its cells that differ."""
+        plain = tuple(cell.plain for cell in cells)
+        known = self._shown.get(key)
+        if known is None:
+            self.add_row(*cells, key=key)
+        elif known != plain:
+            for name, cell, old, new in zip(self._names, cells, known, plain, strict=True):
+                if old != new:
+                    self.update_cell(key, name, cell)
+        self._shown[key] = plain
+
+    def drop(self, key: str) -> None:
+        self.remove_row(key)
+        del self._shown[key]
+
+
+class Checklist(Table):
+    """The steps of one phase. follow: the cursor goes with the running step until the operator moves it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "screen.do", "Do step"),
+        Binding("left", "screen.turn(-1)", "Previous phase", show=False),
+        Binding("right", "screen.turn(1)", "Next phase", show=False),
+    ]
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__("checklist")
+        self._runner = runner
+        self._layout: tuple[str, int] = ("", 0)
+        self._title_width = 8
+        self.follow = True
+
+    def show(self, phase: Phase) -> None:
+        """Render the phase's steps as they stand."""
+        layout = (phase.id, self.size.width)
+        changed = layout != self._layout
+        row = self.cursor_row if self._layout[0] == phase.id else self._first_open(phase)
+        if changed:
+            kind = [("Kind", 8)] if self._wide else []
+            columns = [("State", 13), (phase.title, 0), *kind, ("   Took", 7)]
+            self._title_width = self.set_columns(columns, self.size.width)
+            self._layout = layout
+        for step in phase.steps:
+            now = self._runner.state.step(step.id)
+            cells = [words.state(now.status), Text(words.shorten(step.title, self._title_width))]
+            cells += [Text(step.kind, "dim")] if self._wide else []
+            self.put(step.id, [*cells, Text(words.took(now).rjust(7))])
+        if changed:
+            self.move_cursor(row=row)
+
+    def select(self, step_id: str) -> None:
+        self.move_cursor(row=self.get_row_index(step_id))
+
+    @property
+    def _wide(self) -> bool:
+        return self.size.width >= 72
+
+    def _first_open(self, phase: Phase) -> int:
+        """The row of the first step that is not settled; the first row when all are."""
+        rows = (row for row, step in enumerate(phase.steps) if not self._runner.state.step(step.id).status.settled)
+        return next(rows, 0)
+
+    def action_cursor_up(self) -> None:
+        self.follow = False
+        super().action_cursor_up()
+
+    def action_cursor_down(self) -> None:
+        self.follow = False
+        super().action_cursor_down()
+
+
+class ProgressTable(Table):
+    """What the items of one step are doing; a sum in the border's title."""
+
+    def __init__(self, board: Board) -> None:
+        super().__init__("progress")
+        self._board = board
+        self._layout: tuple[str, int] = ("", 0)
+        self._item_width = 8
+
+    def show(self, step_id: str) -> None:
+        """Render the step's tracks. Rows are places, what matters most in the first; only changed cells are touched."""
+        layout = (step_id, self.size.width)
+        if layout != self._layout:
+            columns = [("Item", 0), ("State", 9), ("Done", 13), ("%", 4), ("Rate", 9)]
+            self._item_width = self.set_columns(columns, self.size.width)
+            self._layout = layout
+        tracks = self._board.tracks(step_id)
+        self.border_title = _sum(tracks)
+        shown = tracks[:SHOWN]
+        for place, track in enumerate(shown):
+            self.put(str(place), self._cells(track))
+        for place in range(len(shown), self.row_count):
+            self.drop(str(place))
+
+    def _cells(self, track: Track) -> list[Text]:
+        progress = track.progress
+        total = "?" if progress.total is None else words.amount(progress.total, progress.unit)
+        done = words.amount(progress.done, progress.unit)
+        rate = f"{words.amount(track.rate, progress.unit)}/s" if track.rate else ""
+        return [
+            Text(words.shorten(progress.item, self._item_width)),
+            words.state(progress.state),
+            Text(f"{done}/{total}".rjust(13)),
+            Text(words.share(progress).rjust(4)),
+            Text(rate.rjust(9)),
+        ]
+
+
+def _sum(tracks: Sequence[Track]) -> str:
+    """How many items are through, and how much of what is known."""
+    if not tracks:
+        return ""
+    through = sum(track.progress.state.settled for track in tracks)
+    unit = tracks[0].progress.unit
+    done = sum(track.progress.done for track in tracks)
+    total = sum(track.progress.total or 0 for track in tracks)
+    failed = sum(track.progress.state is Status.FAIL for track in tracks)
+    trouble = f", {failed} failed" if failed else ""
+    return f"{through} of {len(tracks)} through{trouble}, {done:,} of {total:,} {unit}"
+
+
+class Detail(VerticalScroll):
+    """What is known of the selected step; long text scrolls."""
+
+    def __init__(self) -> None:
+        super().__init__(Static(id="detail-text", markup=False), id="detail")
+
+    def show(self, text: Text, *, top: bool) -> None:
+        """top: another step than before, begin at its first line."""
+        self.query_one("#detail-text", Static).update(text)
+        if top:
+            self.scroll_home(animate=False)
+
+
+class LogPane(RichLog):
+    """What was said, newest last; older lines are in console.log of the run directory."""
+
+    def __init__(self) -> None:
+        super().__init__(id="log", max_lines=2000, wrap=True, markup=False, min_width=20)
+
+    def show(self, notices: Sequence[Event | LogLine]) -> None:
+        for notice in notices:
+            self.write(words.log_text(notice))

@@ -1,0 +1,213 @@
+"""How the console says things: words for a status, durations, counts, times, the line that says what is next.
+
+Pure functions of the run's state; nothing here knows a widget.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.text import Text
+
+from dixis_tui.config import Config
+from dixis_tui.journal import Event, RunState, StepState
+from dixis_tui.model import Kind, Outcome, Phase, Progress, Status, Step
+from dixis_tui.runner import LogLine, Runner
+
+MEANINGS = {
+    Status.PENDING: "not begun",
+    Status.RUNNING: "at work now",
+    Status.INTERRUPTED: "was cut off or stopped; run it again to carry on",
+    Status.PASS: "done and well",
+    Status.WARN: "done, with something to know",
+    Status.FAIL: "the answer is no; mend it and run it again",
+    Status.ERROR: "could not ask: neither yes nor no",
+    Status.WAIVED: "did not pass; a person took responsibility",
+}
+STYLES = {
+    Status.PENDING: "",
+    Status.RUNNING: "bold cyan",
+    Status.INTERRUPTED: "bold yellow",
+    Status.PASS: "green",
+    Status.WARN: "bold yellow",
+    Status.FAIL: "bold red",
+    Status.ERROR: "bold red",
+    Status.WAIVED: "yellow",
+}
+
+
+def state(status: Status) -> Text:
+    """Mark and word of a status, readable without colour."""
+    return Text(f"{status.glyph} {status}", STYLES[status])
+
+
+def shorten(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: max(width - 1, 0)].rstrip() + "…"
+
+
+def duration(seconds: float) -> str:
+    """As people say it, in at most 7 characters: 0.4s, 12s, 1m 23s, 2h 05m."""
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+
+
+def took(step: StepState) -> str:
+    """How long the step's last try took; empty when it did not finish by itself."""
+    return "" if step.seconds is None or step.status is Status.WAIVED else duration(step.seconds)
+
+
+def clock(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600:02}:{whole % 3600 // 60:02}:{whole % 60:02}"
+
+
+def local_time(at: str) -> str:
+    """The local time of day of an ISO 8601 time."""
+    return datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")
+
+
+def short_count(number: float) -> str:
+    """At most 5 characters: 950, 12.3k, 123k, 1.2M."""
+    for limit, divisor, suffix in ((1e4, 1, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
+        if number < limit:
+            scaled = number / divisor
+            return f"{scaled:.1f}{suffix}" if suffix and scaled < 99.95 else f"{scaled:.0f}{suffix}"
+    return f"{number / 1e9:.1f}G"
+
+
+def amount(number: float, unit: str) -> str:
+    """A number in its unit; bytes are scaled by 1000."""
+    if unit != "bytes":
+        return short_count(number)
+    for suffix in ("B", "kB", "MB", "GB"):
+        if number < 1000 or suffix == "GB":
+            return f"{number:.0f}{suffix}" if suffix == "B" else f"{number:.1f}{suffix}"
+        number /= 1000
+    raise AssertionError("not reached")
+
+
+def share(progress: Progress) -> str:
+    """Per cent done, empty when the total is not known."""
+    if progress.total is None:
+        return ""
+    return f"{100 * progress.done // progress.total if progress.total else 100}%"
+
+
+def place(config: Config) -> str:
+    """The target as the operator knows it; still a sentence when that section of the configuration is broken."""
+    target = config.target_section
+    return f"{target.database} at {target.host}:{target.port}" if target else "(the [target] section is broken)"
+
+
+def rollback_word(config: Config) -> str:
+    """What must be typed to roll back: the database's name in production, ROLLBACK elsewhere or without a target."""
+    target = config.target_section
+    return target.database if target and config.run.environment == "production" else "ROLLBACK"
+
+
+def run_state(runner: Runner) -> str:
+    if runner.watch:
+        return "watching a driven run" if runner.driven() else "watching; nobody drives"
+    return f"running {runner.running}" if runner.running else "idle"
+
+
+def window(runner: Runner, now: datetime) -> Text:
+    """The clock of the maintenance window, with a word on the plan; empty before it opens."""
+    opened, closed = runner.state.window_opened_at, runner.state.window_closed_at
+    if opened is None:
+        return Text()
+    start = datetime.fromisoformat(opened)
+    if closed is not None:
+        return Text(f"window closed after {clock((datetime.fromisoformat(closed) - start).total_seconds())}")
+    seconds = (now - start).total_seconds()
+    planned = runner.config.run.window_minutes
+    text = Text(f"T+{clock(seconds)} of {planned // 60}:{planned % 60:02}:00", "bold")
+    for phase in runner.plan.phases:
+        if phase.minutes is None or runner.settled(phase):
+            continue
+        late = seconds > phase.minutes * 60
+        word = f" BEHIND: {phase.title} was due T+{phase.minutes}" if late else f" {phase.title} due T+{phase.minutes}"
+        return text.append(word, "bold red" if late else "")
+    return text
+
+
+def done_of(state: RunState, phase: Phase) -> str:
+    return f"{sum(state.step(step.id).status.settled for step in phase.steps)}/{len(phase.steps)}"
+
+
+def verb(step: Step) -> str:
+    return "sign" if step.work is None else "run"
+
+
+def hint(runner: Runner, phase: Phase) -> str:
+    """One sentence at all times: how it stands, why, and what is next."""
+    if runner.watch:
+        return "This console only watches; it reads the run again every 2 seconds. e shows the evidence of a step."
+    if runner.running:
+        step = runner.plan.step(runner.running)
+        return f"{step.title} is running. x stops it at the next safe point; everything finished so far is kept."
+    for step in phase.steps:
+        found = _trouble(step, runner.state.step(step.id).status, runner.state.step(step.id).outcome)
+        if found:
+            return found
+    upcoming = runner.next_step()
+    if upcoming is None:
+        return "Every step of the plan is done. e shows evidence; the journal in the run directory holds the record."
+    its_phase = runner.plan.phase_of(upcoming.id)
+    if not runner.state.steps:
+        return f"Nothing has run yet. Press r to run {its_phase.title} ({_kinds(its_phase)})."
+    if its_phase is not phase:
+        place_of = "is done" if runner.settled(phase) else "waits"
+        return f"{phase.title} {place_of}. Next: {its_phase.title}, {upcoming.title}. Press n to go there."
+    if upcoming.work is None:
+        return f"Next: {upcoming.title}. A person confirms it: n goes there, Enter signs."
+    return f"Next: {upcoming.title}. Enter runs the selected step, r runs the phase from there."
+
+
+def _trouble(step: Step, status: Status, outcome: Outcome | None) -> str:
+    why = shorten(f": {outcome.summary}" if outcome else "", 45)
+    match status:
+        case Status.FAIL if step.work is None:
+            return f"{step.title} was refused{why}. Next: mend it and sign again; Ctrl+R rolls back."
+        case Status.FAIL | Status.ERROR:
+            word = "failed" if status is Status.FAIL else "could not ask"
+            way_on = "w waives it" if step.kind is Kind.CHECK else "Ctrl+R rolls back"
+            return f"{shorten(step.title, 40)} {word}{why}. Next: n, mend it, Enter again; {way_on}."
+        case Status.INTERRUPTED:
+            return f"{step.title} was interrupted; what was finished is kept. Next: r carries on."
+        case _:
+            return ""
+
+
+def _kinds(phase: Phase) -> str:
+    checks = sum(step.kind is Kind.CHECK for step in phase.steps)
+    if checks == len(phase.steps):
+        return "checks only, nothing is changed"
+    return f"{checks} of {len(phase.steps)} steps only check"
+
+
+def log_text(notice: Event | LogLine) -> Text:
+    """A notice as a line of the log pane."""
+    if isinstance(notice, LogLine):
+        line = Text(f"{local_time(notice.at)} ", "dim")
+        if notice.step:
+            line.append(f"{notice.step} ", "cyan")
+        return line.append(notice.text, "")
+    line = Text(f"{local_time(notice.at)} ", "dim")
+    step = notice.data.get("step")
+    line.append(f"{step} " if step else "", "cyan")
+    outcome = notice.data.get("outcome")
+    if notice.kind == "step-finished" and isinstance(outcome, dict):
+        return line.append_text(state(Status(outcome["status"]))).append(f": {outcome['summary']}", "")
+    name = notice.data.get("name", notice.data.get("operator", ""))
+    return line.append(notice.kind.replace("-", " "), "bold").append(f" ({name})" if name else "", "")
+
+
+def local_now() -> datetime:
+    return datetime.now(UTC).astimezone()

@@ -1,0 +1,80 @@
+"""What the program can do is what its documents say, and the layers are what the architecture says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from checks import all_checks
+from checks.__main__ import catalogue
+from checks.registry import Check
+from dixis_tui.cli import cli
+from screens.help import KEYS
+
+ROOT = Path(__file__).parent.parent
+GUIDE = (ROOT / "docs/operator.md").read_text(encoding="utf-8")
+
+
+def commands(group: click.Group, prefix: str = "dixis") -> list[tuple[str, click.Command]]:
+    found = []
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += commands(command, f"{prefix} {name}")
+        else:
+            found.append((f"{prefix} {name}", command))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands(cli))
+def test_every_command_and_option_is_in_the_guide(name: str, command: click.Command) -> None:
+    assert f"`{name}`" in GUIDE
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert any(f"`{option}" in GUIDE for option in parameter.opts), f"{name} {parameter.opts}"
+    assert command.help
+
+
+def test_every_key_is_in_the_guide() -> None:
+    for key, meaning in KEYS:
+        assert f"| {key} | {meaning} |" in GUIDE
+
+
+def test_the_catalogue_of_checks_is_the_registrys() -> None:
+    assert (ROOT / "docs/checks.md").read_text(encoding="utf-8").splitlines() == list(catalogue())
+
+
+@pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.id)
+def test_every_check_says_why_and_what_mends_it(check: Check) -> None:
+    assert check.id.startswith("preflight.")
+    assert check.why.endswith(".")
+    assert check.remedy
+
+
+def test_every_picture_and_page_the_readme_names_is_there() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    named = [part.partition(")")[0] for part in text.split("](")[1:]]
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_the_engine_runs_without_any_widget() -> None:
+    code = "import sys, dixis_tui.cli, checks, dixis_tui.sandbox.world; sys.exit('textual' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_example_configuration_is_taken(tmp_path: Path) -> None:
+    example = tmp_path / "dixis.toml"
+    example.write_text((ROOT / "config.example.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "dixis_tui.cli", "--config", str(example), "status"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "next      preflight.secrets" in done.stdout
+    assert list(tmp_path.iterdir()) == [example]  # looking leaves no trace

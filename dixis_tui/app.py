@@ -21,9 +21,9 @@ from textual.worker import Worker
 
 import screens
 from dixis_tui.journal import Event
-from dixis_tui.model import DixisError, Kind, Phase, Progress, Step, StoppedError
+from dixis_tui.model import DixisError, Kind, Phase, Progress, Status, Step, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
-from screens import requests
+from screens import requests, words
 from screens.board import Board
 from screens.confirm import ConfirmDialog
 from screens.help import HelpScreen
@@ -55,8 +55,10 @@ class ConsoleApp(App[int]):
     ]
 
     def __init__(self, runner: Runner) -> None:
-        super().__init__()
+        # The terminal's own colours, said before the theme is set: with NO_COLOR the filter is chosen right there.
+        super().__init__(ansi_color=True)
         self.theme = "ansi-dark"
+        self.ansi_color = None
         self.runner = runner
         self._board = Board()
         self._notices: deque[Event | LogLine] = deque(maxlen=LOG_BACKLOG)
@@ -65,7 +67,6 @@ class ConsoleApp(App[int]):
         self._job: Worker[None] | None = None
         self._conversation: Worker[None] | None = None
         self._confirmed = False
-        self._stop_wanted = False
         self._leaving = False
 
     def get_default_screen(self) -> Screen[None]:
@@ -96,8 +97,6 @@ class ConsoleApp(App[int]):
             return
         if isinstance(notice, Event) and notice.kind == "step-started":
             self._board.forget(notice.data["step"])
-            if self._stop_wanted:  # a stop asked for between two steps holds for the next one too
-                self.runner.stop.set()
         self._notices.append(notice)
         self._changed |= isinstance(notice, Event)
 
@@ -140,7 +139,6 @@ class ConsoleApp(App[int]):
 
     def _begin(self, work: Awaitable[None]) -> None:
         """Start the one long job; it belongs to the application, so no screen can take it down."""
-        self._stop_wanted = False
         self._job = self.run_worker(self._reported(work), group="job", exit_on_error=False)
 
     def _ask(self, work: Awaitable[None]) -> None:
@@ -341,22 +339,26 @@ class ConsoleApp(App[int]):
         lines = [step.why]
         lines += [f"signed: {s.role}, {s.name}" for s in self.runner.state.step(step.id).signatures]
         phase = self.runner.plan.phase_of(step.id)
-        earlier = self.runner.plan.phases if step.kind is Kind.GATE else (phase,)
-        for one in earlier:
-            lines += [f"{one.title}: {self.runner.phase_status(one)}"] if step.kind is Kind.GATE else []
-            for before in one.steps:
-                if before.work is not None:
-                    lines += self._found(before)
-            if one is phase:
-                break
-        return lines
+        if step.kind is Kind.GATE:
+            for earlier in self.runner.plan.phases[: self.runner.plan.phases.index(phase)]:
+                lines.append(
+                    f"{earlier.title}: {self.runner.phase_status(earlier)}, {words.done_of(self.runner.state, earlier)}"
+                )
+                lines += self._worth_reading(earlier)
+            return lines + self._worth_reading(phase)
+        return lines + [line for before in phase.steps if before.work for line in self._found(before)]
+
+    def _worth_reading(self, phase: Phase) -> list[str]:
+        """The steps of a phase that have ended, but not simply passed."""
+        ended = [step for step in phase.steps if self.runner.state.step(step.id).status.ended]
+        odd = [step for step in ended if self.runner.state.step(step.id).status is not Status.PASS]
+        return [line for step in odd for line in self._found(step)]
 
     def _found(self, step: Step) -> list[str]:
         now = self.runner.state.step(step.id)
         return [f"  {now.status}: {step.title}" + (f": {now.outcome.summary}" if now.outcome else "")]
 
     def _ask_to_stop(self) -> None:
-        self._stop_wanted = True
         self.runner.stop.set()
 
     def _begin_rollback(self, before: Worker[None] | None) -> None:
@@ -364,7 +366,6 @@ class ConsoleApp(App[int]):
             try:
                 if before:
                     await before.wait()
-                self._stop_wanted = False
                 self.runner.record("confirmed", {"name": self.runner.operator, "what": "rollback"})
                 await self.runner.rollback()
             finally:

@@ -95,7 +95,7 @@ def console(options: Options, watch: bool = False) -> None:
     from dixis_tui.app import ConsoleApp
 
     with opened(options, watch=watch) as runner:
-        ConsoleApp(runner).run()
+        sys.exit(ConsoleApp(runner).run() or headless.OK)
 
 
 def _consent(yes: bool, database: str, sign: tuple[str, ...]) -> headless.Consent:
@@ -370,7 +370,7 @@ def _take_picture(runner: Runner, path: Path) -> None:
 
     twin = headless.Headless(runner, headless.Consent(yes=True), quiet=True)
     twin.run(runner.plan.phases[:3])
-    asyncio.run(picture(runner, path))
+    asyncio.run(picture(runner, path, keys=("1", "down", "down", "down")))  # a step with something to say
     click.echo(f"written to {path}")
 
 

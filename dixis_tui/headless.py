@@ -49,6 +49,7 @@ class Headless:
         self.verbose = verbose
         self.out: TextIO = sys.stdout
         self._agreed = False
+        self._stopped = False
 
     def run(self, phases: tuple[Phase, ...]) -> int:
         """Run these phases in order until something stops them; the exit code."""
@@ -68,8 +69,8 @@ class Headless:
             self.runner.reset(phase)
             for step in phase.steps:
                 code = self._work(step)
-                if code != OK:
-                    return code
+                if code != OK or self._stopped:
+                    return code or FAILED
             self.runner.record("rolled-back")
         return OK
 
@@ -85,6 +86,8 @@ class Headless:
             if step.kind is Kind.ACTION:
                 self._agree(phase)
             codes.append(self._sign(step) if step.work is None else self._work(step))
+            if self._stopped:
+                return FAILED
             if codes[-1] != OK and not phase.go_on:
                 break
         return COULD_NOT_ASK if COULD_NOT_ASK in codes else max(codes)
@@ -162,6 +165,11 @@ class Headless:
         for line in outcome.remedy:
             self._print(f"           next: {line}")
 
+    def _stop(self, signal_name: str) -> None:
+        self._print(f"\n{signal_name}: stopping at the next safe point; once more stops at once")
+        self._stopped = True
+        self.runner.stop.set()
+
     def _heading(self, phase: Phase) -> None:
         self._print(f"\n{phase.title}")
 
@@ -179,7 +187,7 @@ class Headless:
     @contextmanager
     def _listening(self) -> Iterator[None]:
         end = self.runner.listen(self._hear)
-        with _first_signal_stops(self.runner.stop.set, self._print):
+        with _first_signal_stops(self._stop):
             try:
                 yield
             finally:
@@ -208,16 +216,15 @@ def _can_ask() -> bool:
 
 
 @contextmanager
-def _first_signal_stops(stop: Callable[[], None], say: Callable[[str], None]) -> Iterator[None]:
+def _first_signal_stops(stop: Callable[[str], None]) -> Iterator[None]:
     """Ctrl+C or SIGTERM ends the running step at its next safe point; the second one ends the process at once."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
     def handle(number: int, _frame: object) -> None:
-        say(f"\n{signal.Signals(number).name}: stopping at the next safe point; once more stops at once")
         for each in numbers:
             signal.signal(each, signal.SIG_DFL)
-        stop()
+        stop(signal.Signals(number).name)
 
     for number in numbers:
         signal.signal(number, handle)

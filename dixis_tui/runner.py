@@ -189,7 +189,10 @@ class Runner:
         Raises NotNowError when the plan does not allow it now; StoppedError when the operator stopped it. Any other
         exception becomes an outcome: error ("could not ask") for a check, fail for an action.
         """
-        step = self.plan.step(step_id)
+        self.stop.clear()
+        return await self._run(self.plan.step(step_id))
+
+    async def _run(self, step: Step) -> Outcome:
         if step.work is None:
             raise NotNowError(f"{step.id} is a {step.kind}: a person confirms it.", next_step="sign it")
         obstacle = self.obstacle(step)
@@ -197,7 +200,6 @@ class Runner:
             raise NotNowError(f"{step.id} cannot run now: {obstacle}.", safe="nothing was changed")
         self._running = step.id
         try:
-            self.stop.clear()
             self.record("step-started", {"step": step.id})
             try:
                 outcome = await asyncio.to_thread(step.work, self._context(step.id))
@@ -218,8 +220,10 @@ class Runner:
     async def run_phase(self, phase_id: str, *, again: bool = False) -> Status:
         """Run the steps of a phase in order until one does not settle, or a person is needed; the phase's status after.
 
-        again: start over, settled steps included; otherwise settled steps are left alone.
+        again: start over, settled steps included; otherwise settled steps are left alone. Raises StoppedError after the
+        running step when the operator asked to stop, even if that step never looked.
         """
+        self.stop.clear()
         phase = self.plan.phase(phase_id)
         if again:
             self.reset(phase)
@@ -228,7 +232,9 @@ class Runner:
                 continue
             if step.work is None:
                 break
-            outcome = await self.run_step(step.id)
+            if self.stop.is_set():
+                raise StoppedError
+            outcome = await self._run(step)
             if not outcome.status.settled and not phase.go_on:
                 break
         return self.phase_status(phase)

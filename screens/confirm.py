@@ -68,6 +68,7 @@ class ConfirmDialog(ModalScreen[bool]):
             self._refuse("This cannot be shown, so it is not done.", f"{type(error).__name__}: {error}")
         else:
             self._ready = True
+            self._problem("")
             self.query_one("#confirm-text", Static).update("\n".join(lines) or "Nothing would be changed.")
 
     def _refuse(self, *lines: str) -> None:

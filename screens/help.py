@@ -15,7 +15,7 @@ from screens import words
 
 KEYS = (
     ("↑ ↓", "select a step"),
-    ("← → or [ ]", "previous, next phase; 1 to 9 go to one"),
+    ("← → or [ ]", "previous, next phase; 0 to 9 go to one"),
     ("Enter", "do the selected step: run a check, preview and run an action, sign"),
     ("r", "run the phase from its first open step"),
     ("n", "go to the step that is next"),

@@ -10,6 +10,7 @@ from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
+from screens import words
 from screens.run import RunScreen
 
 
@@ -48,9 +49,12 @@ class ConsoleCommands(Provider):
                 continue
             if screen.check_action(binding.action, ()):
                 yield Command(binding.description, f"Key {binding.key}", partial(screen.run_action, binding.action))
-        for number, phase in enumerate(screen.phases, 1):
-            title = f"Phase {number}: {phase.title}"
-            yield Command(title, f"Key {number}", partial(screen.run_action, f"phase({number})"))
+        for number, phase in enumerate(screen.plan.phases):
+            yield Command(
+                f"Phase {words.phase_name(screen.plan, phase)}",
+                f"Key {number}",
+                partial(screen.run_action, f"phase({number})"),
+            )
             for step in phase.steps:
                 yield Command(f"Step: {step.title}", step.id, partial(screen.go, step.id))
 

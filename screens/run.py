@@ -13,7 +13,7 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
 from dixis_tui.journal import Event
-from dixis_tui.model import Kind, Phase, Status, Step
+from dixis_tui.model import Kind, Phase, Plan, Status, Step
 from dixis_tui.runner import LogLine, Runner
 from screens import words
 from screens.board import Board
@@ -34,7 +34,7 @@ class RunScreen(View, Screen[None]):
         Binding("enter", "do", "Do step", show=False),
         Binding("left,left_square_bracket", "turn(-1)", "Previous phase", show=False),
         Binding("right,right_square_bracket", "turn(1)", "Next phase", show=False),
-        *[Binding(str(number), f"phase({number})", f"Phase {number}", show=False) for number in range(1, 10)],
+        *[Binding(str(number), f"phase({number})", f"Phase {number}", show=False) for number in range(10)],
         Binding("r", "run_phase", "Run phase"),
         Binding("n", "next", "Next"),
         Binding("s", "sign", "Sign"),
@@ -111,8 +111,8 @@ class RunScreen(View, Screen[None]):
     # What is selected
 
     @property
-    def phases(self) -> Sequence[Phase]:
-        return self._runner.plan.phases
+    def plan(self) -> Plan:
+        return self._runner.plan
 
     @property
     def step(self) -> Step | None:
@@ -151,7 +151,7 @@ class RunScreen(View, Screen[None]):
 
     @on(PhaseList.Picked)
     def _picked(self, event: PhaseList.Picked) -> None:
-        self.action_phase(event.index + 1)
+        self.action_phase(event.index)
 
     # What the operator asks
 
@@ -201,8 +201,8 @@ class RunScreen(View, Screen[None]):
         self._turn_to(phases[(phases.index(self._phase) + by) % len(phases)])
 
     def action_phase(self, number: int) -> None:
-        if number <= len(self._runner.plan.phases):
-            self._turn_to(self._runner.plan.phases[number - 1])
+        if number < len(self._runner.plan.phases):
+            self._turn_to(self._runner.plan.phases[number])
 
     def action_evidence(self) -> None:
         if self.step:

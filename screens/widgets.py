@@ -67,9 +67,9 @@ class PhaseList(Static):
     def show(self, selected: Phase) -> None:
         runner, width = self._runner, max(self.size.width, 12)
         text = Text()
-        for number, phase in enumerate(runner.plan.phases, 1):
+        for phase in runner.plan.phases:
             here = phase is selected
-            title = words.shorten(f"{'>' if here else ' '}{number} {phase.title}", width)
+            title = words.shorten(f"{'>' if here else ' '}{words.phase_name(runner.plan, phase)}", width)
             text.append(title.ljust(width), "bold reverse" if here else "bold").append("\n")
             line = Text("  ").append_text(words.state(runner.phase_status(phase)))
             count = Text(words.done_of(runner.state, phase), "dim")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dixis_tui.config import Config
 from dixis_tui.journal import Event, RunState, StepState
-from dixis_tui.model import Kind, Outcome, Phase, Progress, Status, Step
+from dixis_tui.model import Kind, Outcome, Phase, Plan, Progress, Status, Step
 from dixis_tui.runner import LogLine, Runner
 
 MEANINGS = {
@@ -137,6 +137,11 @@ def window(runner: Runner, now: datetime) -> Text:
     return text
 
 
+def phase_name(plan: Plan, phase: Phase) -> str:
+    """Number and title. Phases count from 0, so that the plan's "1 Schema" is number 1, and so is its key."""
+    return f"{plan.phases.index(phase)} {phase.title.lstrip('0123456789 ')}"
+
+
 def done_of(state: RunState, phase: Phase) -> str:
     return f"{sum(state.step(step.id).status.settled for step in phase.steps)}/{len(phase.steps)}"
 
@@ -171,14 +176,14 @@ def hint(runner: Runner, phase: Phase) -> str:
 
 
 def _trouble(step: Step, status: Status, outcome: Outcome | None) -> str:
-    why = shorten(f": {outcome.summary}" if outcome else "", 45)
+    why = shorten(f": {outcome.summary}", 26) + "." if outcome else "."
     match status:
         case Status.FAIL if step.work is None:
-            return f"{step.title} was refused{why}. Next: mend it and sign again; Ctrl+R rolls back."
+            return f"{step.title} was refused{why} Next: mend it and sign again; Ctrl+R rolls back."
         case Status.FAIL | Status.ERROR:
             word = "failed" if status is Status.FAIL else "could not ask"
-            way_on = "w waives it" if step.kind is Kind.CHECK else "Ctrl+R rolls back"
-            return f"{shorten(step.title, 40)} {word}{why}. Next: n, mend it, Enter again; {way_on}."
+            way_on = "w waives" if step.kind is Kind.CHECK else "^R rolls back"
+            return f"{shorten(step.title, 32)} {word}{why} Next: n shows it; Enter tries again, {way_on}."
         case Status.INTERRUPTED:
             return f"{step.title} was interrupted; what was finished is kept. Next: r carries on."
         case _:

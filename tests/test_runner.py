@@ -175,6 +175,18 @@ async def test_a_stopped_step_is_interrupted_and_can_carry_on(runner: Runner, an
     assert (await runner.run_step("data.copy")).status is Status.PASS
 
 
+async def test_a_stop_counts_even_where_the_running_step_does_not_look(runner: Runner, answers: Answers) -> None:
+    def deaf(_: Context) -> Outcome:
+        runner.stop.set()
+        return passed("done all the same")
+
+    answers.ready = deaf
+    with pytest.raises(DixisError, match="Stopped"):
+        await runner.run_phase("preflight")
+    assert runner.state.step("preflight.ready").status is Status.PASS
+    assert runner.state.step("preflight.other").status is Status.PENDING
+
+
 async def test_state_outlives_the_process_and_settled_steps_stay(plan: Plan, config: Config, answers: Answers) -> None:
     with Runner(plan, config) as first:
         await first.run_phase("preflight")

@@ -95,6 +95,8 @@ def console(options: Options, watch: bool = False) -> None:
     from dixis_tui.app import ConsoleApp
 
     with opened(options, watch=watch) as runner:
+        if not watch:
+            runner.config.ask_for_secrets()
         sys.exit(ConsoleApp(runner).run() or headless.OK)
 
 

@@ -385,6 +385,14 @@ class Config(Section):
         secrets = [] if target is None else [target.password, target.admin.password if target.admin else None]
         return (secret.known for secret in secrets if secret is not None and secret.known)
 
+    def ask_for_secrets(self) -> None:
+        """Ask now for what would be prompted for later: once the console has the terminal, nothing else can."""
+        target = self.target_section
+        if target is not None and target.password.prompt:
+            target.password.resolve(f"password of {target.user}")
+        if target is not None and target.admin is not None and target.admin.password.prompt:
+            target.admin.password.resolve(f"password of {target.admin.user}")
+
     def clear_secrets(self) -> list[str]:
         """Keys whose secret stands in the file in clear."""
         target = self.target_section

@@ -131,3 +131,13 @@ def test_the_example_explains_every_key() -> None:
     missing = {key for key in keys(Config) if f"{key} =" not in text and f"{key}]" not in text}
     # A secret is shown as { env = … }, { file = … } and { prompt = … }; in clear it is not recommended.
     assert missing - {"clear"} == set()
+
+
+def test_a_secret_to_be_prompted_for_is_asked_before_the_console_has_the_terminal(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load(write(MINIMAL.replace('{ env = "DIXIS_TEST_PASSWORD" }', "{ prompt = true }")))
+    monkeypatch.setattr("getpass.getpass", lambda question: f"typed at {question}")
+    config.ask_for_secrets()
+    monkeypatch.undo()
+    assert config.target.password.resolve("later") == "typed at password of dixis_user: "

@@ -455,7 +455,8 @@ async def test_keys_answer_during_a_flood_of_progress(runner: Runner, shop: Shop
         await pilot.press("escape", "4")
         await see(pilot, "… running Flood")
         shop.release.set()
-        await see(pilot, "✓ pass Flood", f"{shop.messages} messages")
+        await see(pilot, "✓ pass Flood")
+        await see(pilot, f"{shop.messages} messages")
 
 
 async def test_work_that_cannot_be_recorded_is_not_begun_and_says_so(runner: Runner, tmp_path: Path) -> None:

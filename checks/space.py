@@ -50,6 +50,25 @@ def host(ctx: Context) -> Answer:
 
 
 @check(
+    "preflight.assets-folder",
+    "The assets are there",
+    why="A wrong folder would send nothing and look like success.",
+    severity="fail",
+    remedy="check [assets] source: the folder that holds the images here; leave the section out when there are none",
+)
+def assets_folder(ctx: Context) -> Answer:
+    settings = ctx.config.assets
+    if settings is None:
+        return good("not needed: there is no [assets] section")
+    if not settings.source.is_dir():
+        return problem(f"{settings.source} is not a folder")
+    count = len(assets.files_below(settings.source))
+    if count == 0:
+        return problem(f"{settings.source} is empty")
+    return good(f"{count} files in {settings.source}")
+
+
+@check(
     "preflight.backup-folder",
     "Backup folder can be written",
     why="No step that changes anything may run without a place for its backup.",

@@ -16,7 +16,7 @@ import click
 
 from dixis_tui import config as configuration
 from dixis_tui import headless, plan, report, verify
-from dixis_tui.journal import HeldError
+from dixis_tui.journal import HeldError, JournalError
 from dixis_tui.model import DixisError, Phase
 from dixis_tui.runner import Runner
 
@@ -142,7 +142,7 @@ def run(
     with opened(options, watch=dry_run) as runner:
         phases = runner.plan.phases if phase_id is None else (_phase(runner, phase_id),)
         if dry_run:
-            _show(runner, phases)
+            _show(runner, phases, as_json=options.json)
             return
         if phase_id is not None and runner.settled(phases[0]):
             runner.reset(phases[0])
@@ -151,22 +151,32 @@ def run(
 
 
 def _phase(runner: Runner, phase_id: str) -> Phase:
+    """A phase of the plan, by its name on the command line."""
+    if phase_id == runner.plan.rollback.id:
+        raise configuration.ConfigError("The rollback is no phase of the plan.", "use: dixis rollback")
     try:
         return runner.plan.phase(phase_id)
     except DixisError as error:
         raise configuration.ConfigError(error.what, error.next_step) from error
 
 
-def _show(runner: Runner, phases: tuple[Phase, ...]) -> None:
+def _show(runner: Runner, phases: tuple[Phase, ...], *, as_json: bool) -> None:
+    """What each action would do, as text or as a list of steps in JSON."""
+    shown = []
     for phase in phases:
-        click.echo(phase.title)
         for step in phase.steps:
-            click.echo(f"  {step.kind:<9}{step.id}  {step.title}")
             try:
-                for line in runner.preview(step):
-                    click.echo(f"           {line}")
+                lines = runner.preview(step)
             except DixisError as error:
-                click.echo(f"           not known yet: {error.what}")
+                lines = [f"not known yet: {error.what}"]
+            shown.append({"step": step.id, "kind": step.kind, "title": step.title, "would_do": lines})
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+        return
+    for step_shown in shown:
+        click.echo(f"{step_shown['kind']:<9}{step_shown['step']}  {step_shown['title']}")
+        for line in step_shown["would_do"]:
+            click.echo(f"           {line}")
 
 
 @cli.command()
@@ -209,9 +219,18 @@ def verify_command(options: Options) -> None:
 @click.pass_obj
 def rollback(options: Options, yes: bool, verbose: bool) -> None:
     """Take the application back to SQLite, in five steps. Needs neither MySQL nor a sound [target] section."""
-    with opened(options, rollback=True) as runner:
-        twin = headless.Headless(runner, headless.Consent(yes=yes), quiet=options.json, verbose=verbose)
-        _finish(options, runner, twin.rollback())
+    try:
+        with opened(options, rollback=True) as runner:
+            twin = headless.Headless(runner, headless.Consent(yes=yes), quiet=options.json, verbose=verbose)
+            _finish(options, runner, twin.rollback())
+    except JournalError as error:
+        app = configuration.load(options.config, rollback=True).app
+        error.next_step = (
+            f"mend that, or go back by hand on the application's host: cd {app.root} && {app.php} artisan down;"
+            f" cp -p {app.env_file}.before-mysql-<run>-<try> {app.env_file};"
+            f" rm -f bootstrap/cache/config.php; {app.php} artisan up"
+        )
+        raise
 
 
 @cli.command()
@@ -246,7 +265,7 @@ def report_command(options: Options, output: Path | None) -> None:
         click.echo(text)
     else:
         output.write_text(text + "\n", encoding="utf-8")
-        click.echo(f"written to {output}")
+        click.echo(json.dumps({"written": str(output)}) if options.json else f"written to {output}")
 
 
 directory_option = click.option(
@@ -411,11 +430,17 @@ def main() -> None:
     except DixisError as error:
         _complain(error)
         sys.exit(headless.exit_code(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _complain(DixisError(f"{where}{error.strerror or error}.", next_step="mend that path or its permissions"))
+        sys.exit(headless.COULD_NOT_ASK)
 
 
 def _complain(error: DixisError) -> None:
     for line in error.lines():
         click.echo(line, err=True)
+    if "--json" in sys.argv[1:]:
+        click.echo(json.dumps({"error": {"what": error.what, "safe": error.safe, "next": error.next_step}}, indent=2))
 
 
 if __name__ == "__main__":

@@ -406,8 +406,8 @@ class Config(Section):
 def load(path: Path, *, rollback: bool = False) -> Config:
     """Read and check the configuration.
 
-    rollback: a broken or missing [target] is let pass, because taking the application back must not depend on it.
-    Raises ConfigError that names the file, line, key and what would be right.
+    rollback: only what taking the application back needs must be sound; a broken [target] or any other section, and
+    lines that are no TOML, are let pass. Raises ConfigError that names the file, line, key and what would be right.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -418,15 +418,30 @@ def load(path: Path, *, rollback: bool = False) -> Config:
             "give its path with --config, or copy config.example.toml and fill it in",
         ) from error
     try:
-        values = tomli.loads(text)
-    except tomli.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.", "mend that line; text values stand in quotes") from error
-    try:
-        return _validate(values, path)
+        return _validate(_parse(text, path), path)
     except ConfigError:
         if not rollback:
             raise
-        return _validate({**values, "target": None}, path)
+        values = _parse(text, path, skip_broken_lines=True)
+        return _validate({"target": None, **{key: values[key] for key in NEEDED_TO_GO_BACK if key in values}}, path)
+
+
+def _parse(text: str, path: Path, *, skip_broken_lines: bool = False) -> dict[str, Any]:
+    lines = text.split("\n")
+    while True:
+        try:
+            return tomli.loads("\n".join(lines))
+        except tomli.TOMLDecodeError as error:
+            if not skip_broken_lines or not any(lines):
+                next_step = "mend that line; text values stand in quotes"
+                raise ConfigError(f"{path} is not TOML: {error}.", next_step) from error
+            broken = min(error.lineno, len(lines)) - 1
+            while broken and not lines[broken]:
+                broken -= 1  # an error at the end of a text begins above it
+            lines[broken] = ""
+
+
+NEEDED_TO_GO_BACK = ("run", "source", "host", "app")
 
 
 def _validate(values: dict[str, Any], path: Path) -> Config:
@@ -438,7 +453,12 @@ def _validate(values: dict[str, Any], path: Path) -> Config:
         raise ConfigError(
             f"{path} cannot be used:\n" + "\n".join(more), "mend the lines named; see config.example.toml"
         ) from error
-    return _with_absolute_paths(config, path.resolve().parent)
+    base = path.resolve().parent
+    config = _with_absolute_paths(config, base)
+    if config.source.location == "local":
+        local = str((base / Path(config.source.path).expanduser()).resolve())
+        config = config.model_copy(update={"source": config.source.model_copy(update={"path": local})})
+    return config
 
 
 def _with_absolute_paths(section: SectionT, base: Path) -> SectionT:

@@ -5,15 +5,17 @@ Until the last step the shop is closed and everything can be taken back by the r
 
 from __future__ import annotations
 
-from dixis_tui import envfile, laravel
+from dixis_tui import envfile, laravel, verify
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.journal import SWITCHED
-from dixis_tui.model import DixisError, Kind, Outcome, Step, failed, passed, warned
+from dixis_tui.model import DixisError, Kind, Outcome, Step, failed, passed
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.target import connected, identifier, query
 
+# Laravel's names of the drivers that reach the target.
+DRIVERS = ("mysql", "mariadb")
 GATE_ROLES = ("lead", "database review", "technical approval")
 
 
@@ -27,6 +29,7 @@ def steps(config: Config) -> tuple[Step, ...]:
             why="No order may be written to the old database after its last copy was taken.",
             work=_maintenance,
             preview=lambda ctx: [
+                laravel.shown(ctx, "queue:restart"),
                 laravel.shown(ctx, "down", "--retry=60"),
                 "starts the clock of the window if it is not running",
             ],
@@ -38,6 +41,14 @@ def steps(config: Config) -> tuple[Step, ...]:
             kind=Kind.CHECK,
             why="A row written after the snapshot would be missing on MySQL.",
             work=_unchanged,
+            waivable=False,
+        ),
+        Step(
+            id="cutover.counts",
+            title="Every row still on the target",
+            kind=Kind.CHECK,
+            why="Rows that a functional test added or removed there would go live.",
+            work=verify.check_counts,
         ),
         Step(
             id="cutover.environment",
@@ -53,7 +64,7 @@ def steps(config: Config) -> tuple[Step, ...]:
             title="Clear caches, restart workers",
             kind=Kind.ACTION,
             why="A cached configuration would keep the application on the old database.",
-            work=lambda ctx: passed("the application reads its new settings", laravel.refresh_caches(ctx)),
+            work=lambda ctx: laravel.refresh_caches(ctx).outcome("the application reads its new settings"),
             preview=_caches_preview,
             undo="nothing to undo: caches fill again by themselves",
         ),
@@ -63,6 +74,7 @@ def steps(config: Config) -> tuple[Step, ...]:
             kind=Kind.CHECK,
             why="Only the application itself can say which database it reads.",
             work=_smoke,
+            waivable=False,
         ),
         Step(
             id="cutover.gate",
@@ -105,7 +117,7 @@ def _trial(ctx: Context) -> Outcome:
 def _judge(ctx: Context, answer: laravel.Answer) -> Outcome | None:
     """What is wrong with the application's answer on the target; None when nothing is."""
     target = ctx.config.target
-    if (answer.driver, answer.database) != ("mysql", target.database):
+    if answer.driver not in DRIVERS or answer.database != target.database:
         return failed(
             f"the application is on {answer.driver} {answer.database}, not on MySQL {target.database}",
             answer.lines(),
@@ -120,16 +132,38 @@ def _judge(ctx: Context, answer: laravel.Answer) -> Outcome | None:
 
 
 def _maintenance(ctx: Context) -> Outcome:
-    laravel.go_down(ctx)
+    evidence = [f"window of {ctx.config.run.window_minutes} minutes opened"]
+    if laravel.ask(ctx, tables=()).down:
+        evidence.append("it was in maintenance mode already")
+    else:
+        # Workers hear of it through the cache, which may be in the old database: so before the last look at that.
+        restarted = laravel.artisan(ctx, "queue:restart")
+        evidence.append(
+            "queue workers end after their present job"
+            if restarted.returncode == 0
+            else "queue:restart is not available in this application; restart its workers by hand"
+        )
+        laravel.go_down(ctx)
     ctx.record("window-opened", {})
-    return passed(
-        "the application is in maintenance mode", [f"window of {ctx.config.run.window_minutes} minutes opened"]
-    )
+    return passed("the application is in maintenance mode", evidence)
 
 
 def _unchanged(ctx: Context) -> Outcome:
     if ctx.fact("data.snapshot", "snapshot") is None:
         return failed("the data has not been copied in this run", (), ["run the Data phase first"])
+    if not laravel.ask(ctx, tables=()).down:
+        return failed(
+            "the application is not in maintenance mode: it may write at any moment",
+            (),
+            ["run cutover.maintenance again"],
+        )
+    return _written_since(ctx) or passed(
+        "nothing was written to the source since its snapshot", [f"snapshot taken {latest_snapshot(ctx).taken_at}"]
+    )
+
+
+def _written_since(ctx: Context) -> Outcome | None:
+    """What to say when the source was written after its snapshot; None when it was not."""
     snapshot = latest_snapshot(ctx)
     now = mark(source_host(ctx), ctx.config.source.path)
     evidence = [f"snapshot taken {snapshot.taken_at}, sha256 {snapshot.sha256}"]
@@ -142,45 +176,39 @@ def _unchanged(ctx: Context) -> Outcome:
                 "run the Data phase again, now that the shop is in maintenance: dixis run --phase data",
             ],
         )
-    return passed("nothing was written to the source since its snapshot", evidence)
+    return None
 
 
 def _switch_preview(ctx: Context) -> list[str]:
     path = laravel.env_path(ctx)
     text = laravel.read_env(ctx)
     return [
-        laravel.shown(ctx, "queue:restart"),
-        f"keep a copy: {saved_path(ctx)} (same mode and owner)",
+        f"keep a copy: {laravel.saved_env_path(ctx)} (same mode and owner)",
         f"write {path}, all other lines as they are:",
         *(f"  {line}" for line in laravel.shown_changes(laravel.target_env(ctx, text))),
     ]
 
 
-def saved_path(ctx: Context) -> str:
-    """Where the environment file from before this run's cutover is kept on the host."""
-    return f"{laravel.env_path(ctx)}.before-mysql-{ctx.run_id}"
-
-
 def _switch(ctx: Context) -> Outcome:
-    path, saved = laravel.env_path(ctx), saved_path(ctx)
+    path, saved = laravel.env_path(ctx), laravel.saved_env_path(ctx)
     text = laravel.read_env(ctx)
     changes = laravel.target_env(ctx, text)
-    if envfile.values(text).get("DB_CONNECTION") != "mysql":
-        # Old workers listen on the cache of the old database, so they are told before the switch.
-        restarted = laravel.artisan(ctx, "queue:restart")
-        if restarted.returncode != 0:
-            ctx.say("queue:restart is not available in this application; restart its workers by hand")
+    kept = any(event["path"] == saved for event in ctx.recorded(SWITCHED))
+    if not kept:
+        unsafe = _unchanged(ctx)
+        if not unsafe.status.settled:
+            return unsafe
+        if changes.items() <= envfile.values(text).items():
+            return failed(
+                f"{path} already leads to the target, and this run holds no copy of the one before",
+                (),
+                [
+                    "put the SQLite settings back into it, so that a copy for the rollback can be kept",
+                    "then run this step again",
+                ],
+            )
         ctx.app_host.copy(path, saved)
         ctx.record(SWITCHED, {"path": saved, "sha256": laravel.digest(text), "environment": path})
-    elif not ctx.recorded(SWITCHED):
-        return failed(
-            f"{path} already leads to MySQL, and this run holds no copy of the one before",
-            (),
-            [
-                "put the SQLite settings back into it, so that a copy for the rollback can be kept",
-                "then run this step again",
-            ],
-        )
     switched = envfile.changed(text, changes)
     ctx.app_host.write(path, switched.encode())
     ctx.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
@@ -215,18 +243,25 @@ def _smoke(ctx: Context) -> Outcome:
     if wrong is not None:
         return wrong
     if not answer.down:
-        return warned("the application answers on MySQL, but maintenance mode is off already", answer.lines())
+        return failed(
+            "the application answers on MySQL, but it is open: somebody ended its maintenance mode",
+            answer.lines(),
+            ["php artisan down, then run this step again; orders taken meanwhile are on MySQL"],
+        )
     return passed("the application answers on MySQL, with the rows the target holds", answer.lines())
 
 
 def _open(ctx: Context) -> Outcome:
     answer = laravel.ask(ctx, tables=())
-    if answer.driver != "mysql":
+    if answer.driver not in DRIVERS:
         raise DixisError(
             f"The application is on {answer.driver}; traffic was not let in.",
             safe="the application stays in maintenance mode",
             next_step="run the Cutover phase again, or roll back",
         )
+    written = _written_since(ctx)
+    if written is not None:
+        return written
     laravel.go_up(ctx)
     ctx.record("window-closed", {})
     return passed("the shop is open, on MySQL")

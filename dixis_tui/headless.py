@@ -48,11 +48,20 @@ class Headless:
         self.quiet = quiet
         self.verbose = verbose
         self.out: TextIO = sys.stdout
-        self._agreed = False
+        self._agreed: set[str] = set()
         self._stopped = False
 
     def run(self, phases: tuple[Phase, ...]) -> int:
-        """Run these phases in order until something stops them; the exit code."""
+        """Run these phases in order until something stops them; the exit code.
+
+        Raises NotNowError while a rollback that was begun has not come to its end.
+        """
+        if self.runner.state.rollback_begun:
+            raise NotNowError(
+                "A rollback was begun and has not come to its end.",
+                safe="the plan was not touched",
+                next_step="finish it: dixis rollback",
+            )
         with self._listening():
             for phase in phases:
                 code = self._phase(phase)
@@ -71,7 +80,6 @@ class Headless:
                 code = self._work(step)
                 if code != OK or self._stopped:
                     return code or FAILED
-            self.runner.record("rolled-back")
         return OK
 
     def _phase(self, phase: Phase) -> int:
@@ -93,12 +101,12 @@ class Headless:
         return COULD_NOT_ASK if COULD_NOT_ASK in codes else max(codes)
 
     def _agree(self, phase: Phase) -> None:
-        """Ask once before anything is changed. Raises DixisError when the operator does not agree."""
-        if self._agreed:
+        """Ask once a phase before anything is changed. Raises ConfigError when the operator does not agree."""
+        if phase.id in self._agreed:
             return
         config = self.runner.config
         rollback = phase is self.runner.plan.rollback
-        if config.run.environment == "production" and not rollback:
+        if config.run.environment == "production" and not rollback and not self._agreed:
             typed = self.consent.database
             if not typed and _can_ask():
                 typed = click.prompt(f"Production. Type the database's name to let {phase.title} change it", type=str)
@@ -110,23 +118,29 @@ class Headless:
         if not self.consent.yes:
             if not _can_ask():
                 raise ConfigError("There is no terminal to ask on.", "add --yes to agree to every action beforehand")
-            if not click.confirm(f"Run {phase.title}? It changes what is listed below each step"):
+            for step in phase.steps:
+                if step.kind is Kind.ACTION and not self.runner.state.step(step.id).status.settled:
+                    self._preview(step)
+            if not click.confirm(f"Run {phase.title}?"):
                 raise ConfigError("The operator did not agree.", "run again when ready")
-        self._agreed = True
+        self._agreed.add(phase.id)
 
     def _work(self, step: Step) -> int:
-        if not self.quiet and step.kind is Kind.ACTION:
-            try:
-                lines = self.runner.preview(step)
-                for line in lines[:PREVIEW]:
-                    self._print(f"           {line}")
-                if len(lines) > PREVIEW:
-                    self._print(f"           … and {len(lines) - PREVIEW} lines more; --dry-run shows all")
-            except DixisError as error:
-                self._print(f"           cannot show what it would do: {error.what}")
+        if step.kind is Kind.ACTION and not self.quiet:
+            self._preview(step)
         outcome = asyncio.run(self.runner.run_step(step.id))
         self._outcome(step, outcome)
         return _code(outcome.status)
+
+    def _preview(self, step: Step) -> None:
+        try:
+            lines = self.runner.preview(step)
+        except DixisError as error:
+            lines = [f"not known yet: {error.what}"]
+        for line in lines[:PREVIEW]:
+            self._print(f"           {line}")
+        if len(lines) > PREVIEW:
+            self._print(f"           … and {len(lines) - PREVIEW} lines more; --dry-run shows all")
 
     def _sign(self, step: Step) -> int:
         for role in step.roles or ("operator",):
@@ -187,7 +201,7 @@ class Headless:
     @contextmanager
     def _listening(self) -> Iterator[None]:
         end = self.runner.listen(self._hear)
-        with _first_signal_stops(self._stop):
+        with _signals(self._stop, self.runner.abandon):
             try:
                 yield
             finally:
@@ -216,18 +230,23 @@ def _can_ask() -> bool:
 
 
 @contextmanager
-def _first_signal_stops(stop: Callable[[str], None]) -> Iterator[None]:
+def _signals(stop: Callable[[str], None], abandon: Callable[[], None]) -> Iterator[None]:
     """Ctrl+C or SIGTERM ends the running step at its next safe point; the second one ends the process at once."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
-    def handle(number: int, _frame: object) -> None:
+    def first(number: int, _frame: object) -> None:
         for each in numbers:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, second)
         stop(signal.Signals(number).name)
 
+    def second(number: int, _frame: object) -> None:
+        abandon()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
     for number in numbers:
-        signal.signal(number, handle)
+        signal.signal(number, first)
     try:
         yield
     finally:

@@ -145,6 +145,14 @@ class LocalHost(Host):
     name = "this machine"
     is_local = True
 
+    def __init__(self) -> None:
+        self._children: set[subprocess.Popen[bytes]] = set()
+
+    def end_children(self) -> None:
+        """End every command that runs now, with all it started."""
+        for process in tuple(self._children):
+            _end_group(process)
+
     def run(
         self,
         argv: Sequence[str],
@@ -168,6 +176,7 @@ class LocalHost(Host):
             raise HostError(
                 f"Cannot run {argv[0]} on {self.name}: {error.strerror}.", next_step=f"install {argv[0]}"
             ) from error
+        self._children.add(process)
         assert process.stdout is not None
         assert process.stderr is not None
         out, err = process.stdout.fileno(), process.stderr.fileno()
@@ -182,6 +191,7 @@ class LocalHost(Host):
             raise
         finally:
             collect.join()
+            self._children.discard(process)
         return Completed(tuple(argv), process.wait(), *collect.texts())
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:

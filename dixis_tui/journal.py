@@ -33,6 +33,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import DatabaseError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from dixis_tui.model import DixisError, Outcome, Status
 
@@ -86,8 +87,9 @@ class Journal:
     """The events of one run, in `run_dir/journal.sqlite`. Anyone may read; the one that drives appends."""
 
     def __init__(self, run_dir: Path, *, create: bool = True) -> None:
-        """create: make the folder and file when they are not there; without it an absent journal reads as empty."""
+        """create: make folder and file when they are not there; without it an absent journal reads as empty."""
         self.path = run_dir / "journal.sqlite"
+        self._head = run_dir / "journal.head"
         self._write_lock = threading.Lock()
         if create:
             run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -137,7 +139,22 @@ class Journal:
                 ) from error
             added = Event(seq, at, kind, json.loads(text), previous, digest)
             self._events.append(added)
+            self._write_head(added)
             return added
+
+    def _write_head(self, last: Event) -> None:
+        """Number and hash of the last event, in a file of their own: the chain cannot tell that its end is gone."""
+        temporary = self._head.with_suffix(".new")
+        try:
+            temporary.touch(mode=0o600)
+            temporary.write_text(f"{last.seq} {last.hash}\n", encoding="ascii")
+            temporary.replace(self._head)
+        except OSError as error:
+            raise JournalError(
+                f"{self._head} cannot be written: {error.strerror}.",
+                safe="what was done is recorded",
+                next_step="make room on that disk or mend its permissions, then start again",
+            ) from error
 
     def refresh(self) -> None:
         """Take in events another process has added since, or the first ones of a run that had not begun."""
@@ -150,6 +167,9 @@ class Journal:
 
     def _read(self) -> Iterable[Event]:
         previous = GENESIS
+        hashes: list[str] = []
+        # Read first: an event added meanwhile then only lies behind it.
+        seq, _, last = self._head.read_text(encoding="ascii").partition(" ") if self._head.exists() else ("0", "", "")
         with self._engine.connect() as connection:
             for number, row in enumerate(_rows(connection), 1):
                 expected = _digest(previous, row.seq, row.at, row.kind, row.data)
@@ -160,7 +180,16 @@ class Journal:
                         next_step="restore the file from a copy, or start a new run in another directory",
                     )
                 previous = row.hash
+                hashes.append(previous)
                 yield Event(row.seq, row.at, row.kind, json.loads(row.data), row.previous, row.hash)
+        # A process killed between the two writes leaves the head one event behind, never ahead.
+        known = int(seq)
+        if known > len(hashes) or (known and hashes[known - 1] != last.strip()) or len(hashes) > known + 1:
+            raise JournalError(
+                f"The journal {self.path} has {len(hashes)} events, and {self._head.name} speaks of {known}.",
+                safe="source and target were not touched",
+                next_step="restore both files from a copy, or start a new run in another directory",
+            )
 
 
 def _rows(connection: Connection) -> Iterable[Any]:
@@ -175,11 +204,27 @@ class Lock:
         self._descriptor: int | None = None
 
     def acquire(self, operator: str) -> None:
-        """Take the lock. Raises HeldError that names the holder."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        """Take the lock, making the run's folder (mode 0700) if need be. Raises HeldError that names the holder."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
+            raise JournalError(
+                f"The run's folder {self._path.parent} cannot be used: {error.strerror}.",
+                safe="nothing was changed",
+                next_step="mend its permissions, or name another folder under [run] directory",
+            ) from error
+        try:
+            # Somebody who only asks whether it is held shares it for a moment.
+            for attempt in Retrying(
+                retry=retry_if_exception_type(BlockingIOError),
+                stop=stop_after_delay(0.5),
+                wait=wait_fixed(0.05),
+                reraise=True,
+            ):
+                with attempt:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             holder = os.read(descriptor, 500).decode("utf-8", "replace").strip() or "unknown"
             os.close(descriptor)
             raise HeldError(
@@ -202,10 +247,10 @@ class Lock:
             return True
         if not self._path.exists():
             return False
-        descriptor = os.open(self._path, os.O_RDWR)
+        descriptor = os.open(self._path, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
         finally:
             os.close(descriptor)
@@ -245,8 +290,8 @@ class RunState:
     """What the events add up to. Times are ISO 8601 UTC.
 
     window_opened_at: when maintenance began, None outside the window; window_closed_at: when it ended.
-    switched: the application was led to the target and not taken back. rollbacks: how often it was taken back; steps
-    of earlier tries count as pending again.
+    switched: the application was led to the target and not taken back. rollback_begun: a rollback was begun and has
+    not come to its end. rollbacks: how often it was taken back; steps of earlier tries count as pending again.
     """
 
     run_id: str = ""
@@ -255,6 +300,7 @@ class RunState:
     window_opened_at: str | None = None
     window_closed_at: str | None = None
     switched: bool = False
+    rollback_begun: bool = False
     rollbacks: int = 0
 
     @property
@@ -284,12 +330,10 @@ def advance(state: RunState, one: Event) -> RunState:
             return replace(state, run_id=data["run_id"], operator=data["operator"])
         case "console-attached":
             # Only one process drives: whatever was running when it took over had been cut off.
-            steps = {
-                name: replace(step, status=Status.INTERRUPTED) if step.status is Status.RUNNING else step
-                for name, step in state.steps.items()
-            }
-            return replace(state, operator=data["operator"], steps=steps)
+            return replace(interrupted(state), operator=data["operator"])
         case "step-started":
+            if data["step"].startswith("rollback."):
+                state = replace(state, rollback_begun=True)
             return _with(state, data["step"], status=Status.RUNNING, started_at=one.at, finished_at=None)
         case "step-finished":
             outcome = Outcome.model_validate(data["outcome"])
@@ -299,6 +343,10 @@ def advance(state: RunState, one: Event) -> RunState:
         case "step-waived":
             outcome = Outcome(status=Status.WAIVED, summary=f"waived by {data['name']}: {data['note']}")
             return _with(state, data["step"], status=Status.WAIVED, outcome=outcome, finished_at=one.at)
+        case "refused":
+            outcome = Outcome.model_validate(data["outcome"])
+            step = {"status": outcome.status, "outcome": outcome, "finished_at": one.at, "signatures": ()}
+            return _with(state, data["step"], **step)
         case "signed":
             signature = Signature(data["role"], data["name"], data["note"], one.at)
             others = tuple(s for s in state.step(data["step"]).signatures if s.role != signature.role)
@@ -314,11 +362,22 @@ def advance(state: RunState, one: Event) -> RunState:
             return replace(state, window_closed_at=one.at)
         case "rolled-back":
             kept = {name: step for name, step in state.steps.items() if name.startswith("rollback.")}
-            return replace(state, steps=kept, switched=False, rollbacks=state.rollbacks + 1)
+            return replace(state, steps=kept, switched=False, rollback_begun=False, rollbacks=state.rollbacks + 1)
         case _ if one.kind == SWITCHED:
-            return replace(state, switched=True)
+            # What an earlier rollback did says nothing about this switch.
+            steps = {name: step for name, step in state.steps.items() if not name.startswith("rollback.")}
+            return replace(state, steps=steps, switched=True)
         case _:
             return state  # notes of steps for themselves
+
+
+def interrupted(state: RunState) -> RunState:
+    """The state once it is known that nobody drives: what was running had been cut off."""
+    steps = {
+        name: replace(step, status=Status.INTERRUPTED) if step.status is Status.RUNNING else step
+        for name, step in state.steps.items()
+    }
+    return replace(state, steps=steps)
 
 
 def _with(state: RunState, step_id: str, **changes: Any) -> RunState:

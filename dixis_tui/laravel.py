@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from dixis_tui import envfile
 from dixis_tui.context import Context
 from dixis_tui.host import Completed, HostError, join
-from dixis_tui.model import DixisError, Outcome, failed, passed
+from dixis_tui.model import DixisError, Outcome, failed, passed, warned
 
 TRIAL_ENV = ".env.dixis"
 # A path where there is no cached configuration: the command reads .env files, the live cache is left alone.
@@ -104,6 +105,11 @@ def env_path(ctx: Context) -> str:
     return join(ctx.config.app.root, ctx.config.app.env_file)
 
 
+def saved_env_path(ctx: Context) -> str:
+    """Where the environment file from before the cutover is kept on the host; each try after a rollback has its own."""
+    return f"{env_path(ctx)}.before-mysql-{ctx.run_id}-{len(ctx.recorded('rolled-back')) + 1}"
+
+
 def read_env(ctx: Context) -> str:
     """The text of the application's environment file. Raises HostError when it cannot be read."""
     path = env_path(ctx)
@@ -181,7 +187,12 @@ def migrate_status(ctx: Context) -> Outcome:
 
 
 def go_down(ctx: Context) -> None:
-    """Maintenance mode on, and seen to be on. Raises ApplicationError or HostError when it is not."""
+    """Maintenance mode on, and seen to be on. Raises ApplicationError or HostError when it is not.
+
+    One that is on already is left alone: where the flag is kept in the database, setting it again would write there.
+    """
+    if ask(ctx, tables=()).down:
+        return
     artisan(ctx, "down", "--retry=60").check("php artisan down")
     if not ask(ctx, tables=()).down:
         raise ApplicationError(
@@ -202,24 +213,57 @@ def go_up(ctx: Context) -> None:
 
 def cache_commands(ctx: Context) -> tuple[str, ...]:
     """The artisan commands after a change of `.env`."""
-    return ("config:clear", "config:cache" if ctx.config.app.config_cache == "cache" else "", "cache:clear")
+    rebuild = ("config:cache",) if ctx.config.app.config_cache == "cache" else ()
+    return ("config:clear", *rebuild, "cache:clear")
 
 
-def refresh_caches(ctx: Context) -> list[str]:
-    """Make the application read its changed `.env`, then restart what keeps old settings in memory; lines of evidence.
+@dataclass(frozen=True)
+class Refreshed:
+    """What was done after a change of `.env`, and what did not work."""
 
+    done: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def outcome(self, summary: str) -> Outcome:
+        if self.problems:
+            remedy = ["run these by hand in the application's folder, then go on"]
+            return warned(f"{summary}, but {len(self.problems)} commands failed", [*self.done, *self.problems], remedy)
+        return passed(summary, self.done)
+
+
+def refresh_caches(ctx: Context) -> Refreshed:
+    """Make the application read its changed `.env`, then restart what keeps old settings in memory.
+
+    The cached configuration goes first and in any case, because with a wrong one the application may not even start.
     Clearing the cache may drop a maintenance flag kept there, so it is set again when it was on.
     """
-    was_down = ask(ctx, tables=()).down
-    lines = []
-    for name in filter(None, cache_commands(ctx)):
-        artisan(ctx, name).check(f"php artisan {name}")
-        lines.append(f"php artisan {name}: done")
+    done: list[str] = []
+    problems: list[str] = []
+    root = ctx.config.app.root
+    ctx.app_host.remove(join(root, "bootstrap/cache/config.php"))
+    was_down = _is_down(ctx)
+    for name in cache_commands(ctx):
+        ended = artisan(ctx, name)
+        words = (ended.stderr or ended.stdout).strip().splitlines()
+        text = f"php artisan {name}: " + ("done" if ended.returncode == 0 else f"failed: {' / '.join(words[-3:])}")
+        (done if ended.returncode == 0 else problems).append(text)
     for text in ctx.config.app.restart:
         ctx.say(f"$ {text}")
-        ctx.app_host.run(["sh", "-c", text], cwd=ctx.config.app.root, on_line=ctx.say).check(text)
-        lines.append(f"{text}: done")
-    if was_down and not ask(ctx, tables=()).down:
+        ended = ctx.app_host.run(["sh", "-c", text], cwd=root, on_line=ctx.say, stop=ctx.stop)
+        if ended.returncode == 0:
+            done.append(f"{text}: done")
+        else:
+            problems.append(f"{text}: exit code {ended.returncode}: {ended.stderr.strip()[-300:]}")
+    if was_down and _is_down(ctx) is False:
         go_down(ctx)
-        lines.append("maintenance was kept in the cache that was cleared: set again")
-    return lines
+        done.append("maintenance was kept in the cache that was cleared: set again")
+    return Refreshed(tuple(done), tuple(problems))
+
+
+def _is_down(ctx: Context) -> bool | None:
+    """Whether the application is in maintenance; None when it cannot say."""
+    try:
+        return ask(ctx, tables=()).down
+    except ApplicationError as error:
+        ctx.say(error.what)
+        return None

@@ -138,7 +138,9 @@ class Step:
     id: `phase.name`, stable, used by the journal, the docs and the command line.
     why: one sentence for the newcomer. work: does it, in a thread, and answers; None for sign-offs and gates.
     preview: what an action would do, as SQL or command lines with secrets left out.
-    undo: how it is taken back. roles: who must sign a gate.
+    undo: how it is taken back. roles: who must sign a gate. waivable: whether a person may take responsibility for
+    a check that did not pass.
+    waivable: whether a person may take responsibility for a check that did not pass.
     """
 
     id: str
@@ -149,6 +151,7 @@ class Step:
     preview: Callable[[Context], list[str]] | None = None
     undo: str = ""
     roles: tuple[str, ...] = ()
+    waivable: bool = True
 
     def __post_init__(self) -> None:
         if (self.work is None) != (self.kind in (Kind.SIGNOFF, Kind.GATE)):

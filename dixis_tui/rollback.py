@@ -6,20 +6,16 @@ target and the rows written to it after the cutover stay as they are.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
-from datetime import UTC, datetime
 from typing import Any
 
-from dixis_tui import envfile, laravel
+from dixis_tui import backup, laravel
 from dixis_tui.config import Config
 from dixis_tui.context import Context
-from dixis_tui.host import join
+from dixis_tui.host import HostError, join
 from dixis_tui.journal import SWITCHED
 from dixis_tui.model import DixisError, Kind, Outcome, Phase, Step, failed, passed, warned
-from dixis_tui.source import Snapshot, SourceError, open_readonly, snapshot_now, source_host
-from dixis_tui.target import identifier
+from dixis_tui.source import DamagedError, Snapshot, SourceError, examine, located, sound, source_host
 
 
 def phase(config: Config) -> Phase:
@@ -60,7 +56,7 @@ def phase(config: Config) -> Phase:
                 title="Clear caches, restart workers",
                 kind=Kind.ACTION,
                 why="A cached configuration would keep the application on MySQL.",
-                work=lambda ctx: passed("the application reads its old settings again", laravel.refresh_caches(ctx)),
+                work=lambda ctx: laravel.refresh_caches(ctx).outcome("the application reads its old settings again"),
                 preview=lambda ctx: [laravel.shown(ctx, name) for name in laravel.cache_commands(ctx) if name],
                 undo="nothing to undo: caches fill again by themselves",
             ),
@@ -83,8 +79,10 @@ def phase(config: Config) -> Phase:
 def _maintenance(ctx: Context) -> Outcome:
     try:
         laravel.go_down(ctx)
-    except laravel.ApplicationError as error:
-        # An application that cannot even start serves nobody; the next steps are what mends it.
+    except (laravel.ApplicationError, HostError) as error:
+        # The link to the host is asked first: without it nothing can be done, but an application that does not start
+        # serves nobody, and the next steps are what mends it.
+        ctx.app_host.run(["true"], timeout=30).check("Reaching the host")
         return warned("the application does not start; going on, since it serves nobody", error.lines())
     return passed("the application is in maintenance mode")
 
@@ -92,40 +90,46 @@ def _maintenance(ctx: Context) -> Outcome:
 def _database_preview(ctx: Context) -> list[str]:
     path = ctx.config.source.path
     return [
-        f"check {path} on {source_host(ctx).name}: a whole database is kept as it is",
-        "only a damaged or missing one is replaced by the newest snapshot, and the damaged file kept beside it",
+        f"check {path} on {source_host(ctx).name}, where it lies: a whole database is kept as it is",
+        "only one that is proved to be damaged, or gone, is replaced by the newest snapshot, and kept beside it",
     ]
 
 
 def _database(ctx: Context) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     try:
-        live = snapshot_now(ctx, "rollback")
-    except SourceError as error:
+        rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
+    except DamagedError as error:
         return _restore(ctx, error)
-    evidence = [f"{path} on {host.name}: integrity_check ok, {live.size} bytes"]
+    except SourceError as error:
+        return warned(
+            "the SQLite database could not be examined; it was not touched",
+            [error.what],
+            ["the last step asks the application what it reads from it", error.next_step],
+        )
+    evidence = [f"{path} on {host.name}: integrity_check ok"]
     if ctx.recorded(SWITCHED):
         evidence.append("rows written to MySQL after the cutover stay there and are not in SQLite: keep that database")
-    return passed("the SQLite database is whole and was not touched", evidence, rows=_row_counts(ctx, live))
+    return passed("the SQLite database is whole and was not touched", evidence, rows=rows)
 
 
 def _restore(ctx: Context, reason: SourceError) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     snapshot = _newest_snapshot(ctx)
     kept = []
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    existed = host.stat(path) is not None
+    now = backup.stamp()
     for suffix in ("", "-wal", "-shm", "-journal"):
         if host.stat(path + suffix) is not None:
-            host.run(["mv", "-fT", "--", path + suffix, f"{path}{suffix}.damaged-{stamp}"]).check(
-                "Setting a file aside"
-            )
-            kept.append(f"kept: {path}{suffix}.damaged-{stamp}")
-    if not kept:
-        host.store(snapshot.path, path, mode=0o660)
-    else:
-        host.copy(f"{path}.damaged-{stamp}", path)  # for its mode and owner
-        host.store(snapshot.path, path)
-    restored = snapshot_now(ctx, "rollback")
+            host.run(["mv", "-fT", "--", path + suffix, f"{path}{suffix}.damaged-{now}"]).check("Setting a file aside")
+            kept.append(f"kept: {path}{suffix}.damaged-{now}")
+    host.store(snapshot.path, path, mode=0o660)
+    # Its mode and owner are those of the file it replaces, else the owner of its folder.
+    like = f"{path}.damaged-{now}" if existed else path.rpartition("/")[0]
+    host.run(["chown", f"--reference={like}", "--", path])
+    if existed:
+        host.run(["chmod", f"--reference={like}", "--", path]).check("Setting the mode of the restored database")
+    rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     return warned(
         f"the SQLite database was restored from the snapshot of {snapshot.taken_at}",
         [reason.what, *kept, f"restored: sha256 {snapshot.sha256}"],
@@ -133,37 +137,28 @@ def _restore(ctx: Context, reason: SourceError) -> Outcome:
             "rows written to SQLite after that snapshot are in the damaged file only; keep it",
             f"check that the web server may write {path}",
         ],
-        rows=_row_counts(ctx, restored),
+        rows=rows,
     )
 
 
 def _newest_snapshot(ctx: Context) -> Snapshot:
-    """The last snapshot this run took for its data, else for its preflight; earlier rollbacks do not hide it."""
+    """The last sound snapshot this run took for its data, else for its preflight; earlier rollbacks do not hide it."""
     finished = [event["outcome"]["facts"].get("snapshot") for event in ctx.recorded("step-finished")]
-    snapshots = [Snapshot.model_validate(facts) for facts in finished if facts]
-    if not snapshots:
-        raise DixisError(
-            "The SQLite database is damaged or gone, and this run has taken no snapshot of it.",
-            safe="nothing was replaced",
-            next_step=f"put a backup in its place by hand: {ctx.config.source.path}",
-        )
-    return max(snapshots, key=lambda snapshot: (snapshot.path.name.startswith("data"), snapshot.taken_at))
-
-
-def _row_counts(ctx: Context, snapshot: Snapshot) -> dict[str, int | None]:
-    counts: dict[str, int | None] = {}
-    with closing(open_readonly(snapshot.path)) as connection:
-        for table in ctx.config.validation.probe_tables:
-            try:
-                counts[table] = connection.execute(f"SELECT count(*) FROM {identifier(table)}").fetchone()[0]
-            except sqlite3.OperationalError:
-                counts[table] = None
-    return counts
+    snapshots = [located(ctx, Snapshot.model_validate(facts)) for facts in finished if facts]
+    for snapshot in sorted(snapshots, key=lambda s: (s.path.name.startswith("data"), s.taken_at), reverse=True):
+        if sound(snapshot):
+            return snapshot
+    raise DixisError(
+        "The SQLite database is damaged or gone, and this run has no sound snapshot of it.",
+        safe="nothing was replaced",
+        next_step=f"put a backup in its place by hand: {ctx.config.source.path}",
+    )
 
 
 def _saved(ctx: Context) -> Mapping[str, Any] | None:
-    saved = ctx.recorded(SWITCHED)
-    return saved[-1] if saved else None
+    """What was recorded when the application was switched, this time; None when it was not."""
+    path = laravel.saved_env_path(ctx)
+    return next((event for event in ctx.recorded(SWITCHED) if event["path"] == path), None)
 
 
 def _environment_preview(ctx: Context) -> list[str]:
@@ -178,17 +173,9 @@ def _environment(ctx: Context) -> Outcome:
     path = laravel.env_path(ctx)
     saved = _saved(ctx)
     ctx.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
-    evidence: list[str] = []
     if saved is not None:
-        evidence = _put_back(ctx, path, saved)
-    connection = envfile.values(laravel.read_env(ctx)).get("DB_CONNECTION", "")
-    if connection != "sqlite":
-        return failed(
-            f"{path} says DB_CONNECTION={connection or '(nothing)'}",
-            evidence,
-            [f"set DB_CONNECTION=sqlite and DB_DATABASE={ctx.config.source.path} in {path}, then run this step again"],
-        )
-    return passed(f"{ctx.config.app.env_file} leads to SQLite", evidence or ["it had not been switched"])
+        return passed(f"{ctx.config.app.env_file} is the one from before the cutover", _put_back(ctx, path, saved))
+    return passed(f"{ctx.config.app.env_file} was never switched by this run, and was left as it is")
 
 
 def _put_back(ctx: Context, path: str, saved: Mapping[str, Any]) -> list[str]:
@@ -202,7 +189,7 @@ def _put_back(ctx: Context, path: str, saved: Mapping[str, Any]) -> list[str]:
         )
     if laravel.digest(laravel.read_env(ctx)) == saved["sha256"]:
         return ["it already is the saved file, byte for byte"]
-    kept = f"{path}.mysql-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}"
+    kept = f"{path}.mysql-{backup.stamp()}"
     host.copy(path, kept)
     host.write(path, old.encode())
     return [f"put back: {saved['path']}", f"kept: {kept}"]
@@ -215,9 +202,12 @@ def _verify(ctx: Context) -> Outcome:
         return failed(
             f"the application is still on {answer.driver} {answer.database}; it stays in maintenance mode",
             answer.lines(),
-            ["run rollback.restart again; a shell variable or a cached configuration may override .env"],
+            [
+                f"see DB_CONNECTION in {laravel.env_path(ctx)}, and shell variables that override it",
+                "then run rollback.restart and this step again",
+            ],
         )
-    if expected is not None and answer.rows != expected:
+    if expected is not None and answer.rows != dict(expected):
         return failed(
             "the application counts other rows than the database holds; it stays in maintenance mode",
             [*answer.lines(), f"database: {expected}"],

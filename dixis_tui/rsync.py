@@ -48,7 +48,8 @@ class Reading:
 
 def remote_shell(ssh: config.Ssh) -> str:
     """The ssh command rsync uses: the same key and known hosts as the console, never a question."""
-    options = ["StrictHostKeyChecking=yes", f"UserKnownHostsFile={ssh.known_hosts}", "BatchMode=yes"]
+    # ssh splits the value of this option at spaces, unless it stands in quotes
+    options = ["StrictHostKeyChecking=yes", f'UserKnownHostsFile="{ssh.known_hosts}"', "BatchMode=yes"]
     options.append(f"ConnectTimeout={ssh.connect_timeout}")
     command = ["ssh", "-p", str(ssh.port)]
     if ssh.key:

@@ -18,7 +18,7 @@ from typing import Any, TextIO, TypeVar
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import Host, LocalHost, open_host
-from dixis_tui.journal import Event, Journal, Lock, RunState, advance, fold
+from dixis_tui.journal import Event, Journal, Lock, RunState, advance, fold, interrupted
 from dixis_tui.model import DixisError, Kind, Outcome, Phase, Plan, Progress, Status, Step, StoppedError
 
 
@@ -57,11 +57,13 @@ class Runner:
         self._running: str | None = None
         self._local = LocalHost()
         self._app_host: Host = open_host(config.host) if config.host.ssh else self._local
-        self._journal = Journal(self.run_dir, create=not watch)
         self._lock = Lock(self.run_dir)
         self._log: TextIO | None = None
         if not watch:
+            # The lock first: what is read behind it is all there is.
             self._lock.acquire(self.operator)
+        self._journal = Journal(self.run_dir, create=not watch)
+        if not watch:
             self._log = (self.run_dir / "console.log").open("a", encoding="utf-8", buffering=1)
             if not self._journal.events:
                 self._journal.append(
@@ -74,7 +76,14 @@ class Runner:
                     },
                 )
             self._journal.append("console-attached", {"operator": self.operator})
-        self._state = fold(self._journal.events)
+        self._state = self._folded()
+        if not watch:
+            self._end_rollback()
+
+    def _folded(self) -> RunState:
+        """The state of the journal. Where nobody drives, what is recorded as running was cut off."""
+        state = fold(self._journal.events)
+        return interrupted(state) if self.watch and not self.driven() else state
 
     def close(self) -> None:
         self._app_host.close()
@@ -109,7 +118,7 @@ class Runner:
     def refresh(self) -> None:
         """For a watcher: take in what the driving console has recorded since."""
         self._journal.refresh()
-        self._state = fold(self._journal.events)
+        self._state = self._folded()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call listener with every notice from now on; the answer ends that."""
@@ -122,6 +131,10 @@ class Runner:
         if self._log and not self._log.closed:
             self._log.write(f"{line.at} {line.step or '-'} {line.text}\n")
         self._tell(line)
+
+    def abandon(self) -> None:
+        """End the commands that run on this machine now; for a console that is ended at once."""
+        self._local.end_children()
 
     # What stands where
 
@@ -155,11 +168,15 @@ class Runner:
         phase = self.plan.phase_of(step.id)
         if step.kind is Kind.CHECK or phase is self.plan.rollback:
             return None
+        if self._state.rollback_begun:
+            return "a rollback was begun and has not come to its end; finish it first"
         if phase.before_switch and self._state.switched:
             return "the application is on the target and this would replace its rows; roll back first"
         for earlier in self.plan.phases:
             if earlier is phase:
                 break
+            if self._state.switched and all(before.kind is Kind.CHECK for before in earlier.steps):
+                continue  # questions about the time before the switch
             for before in earlier.steps:
                 if not self._state.step(before.id).status.settled:
                     return f"{before.id} comes first ({self._state.step(before.id).status})"
@@ -213,9 +230,15 @@ class Runner:
                 self.say(f"unexpected {type(error).__name__}: {error}", step.id)
             outcome = self._redacted(outcome)
             self.record("step-finished", {"step": step.id, "outcome": outcome.model_dump(mode="json")})
+            self._end_rollback()
             return outcome
         finally:
             self._running = None
+
+    def _end_rollback(self) -> None:
+        """Record the end of a rollback once every step of it has settled, however they were run."""
+        if self._state.rollback_begun and self.settled(self.plan.rollback):
+            self.record("rolled-back")
 
     async def run_phase(self, phase_id: str, *, again: bool = False) -> Status:
         """Run the steps of a phase in order until one does not settle, or a person is needed; the phase's status after.
@@ -241,11 +264,7 @@ class Runner:
 
     async def rollback(self) -> Status:
         """Take the application back: every step of the rollback, from the first, whatever was done before."""
-        phase = self.plan.rollback
-        status = await self.run_phase(phase.id, again=True)
-        if status.settled:
-            self.record("rolled-back")
-        return status
+        return await self.run_phase(self.plan.rollback.id, again=True)
 
     def reset(self, phase: Phase) -> None:
         """Count a phase's steps, and those whose answers rest on them, as pending again; what they did stays as it is.
@@ -269,19 +288,10 @@ class Runner:
 
         Raises NotNowError when it is too early, the role is not asked for, or one person would sign for two.
         """
-        self._allow_writing()
         step = self.plan.step(step_id)
+        self._check_signer(step, role, name)
         roles = step.roles or ("operator",)
         name = name.strip()
-        obstacle = self.obstacle(step)
-        if step.work is not None:
-            obstacle = f"it is a {step.kind} and answers by itself"
-        elif role not in roles:
-            obstacle = f"it asks for {', '.join(roles)}, not for {role}"
-        elif not name:
-            obstacle = "a signature needs a name"
-        if obstacle:
-            raise NotNowError(f"{step.id} cannot be signed: {obstacle}.", safe="nothing was signed")
         others = {s.role: s.name for s in self._state.step(step.id).signatures if s.role != role}
         complete = set(roles) == {*others, role}
         people = {signer.casefold() for signer in (*others.values(), name)}
@@ -305,15 +315,33 @@ class Runner:
         return outcome
 
     def reject(self, step_id: str, *, role: str, name: str, note: str) -> Outcome:
-        """A person says no to a sign-off or a gate; the step fails with their words."""
-        self._allow_writing()
+        """A person says no to a sign-off or a gate; the step fails with their words, earlier signatures do not count.
+
+        Raises NotNowError where sign() would, and when no reason is given.
+        """
+        self._check_signer(self.plan.step(step_id), role, name)
+        if not note.strip():
+            raise NotNowError(f"{step_id} cannot be refused without a reason.", next_step="say what is wrong")
         outcome = Outcome(
             status=Status.FAIL,
             summary=f"refused by {name} ({role}): {note}",
             remedy=("mend what is named, then sign again; or roll back",),
         )
-        self.record("step-finished", {"step": step_id, "outcome": outcome.model_dump(mode="json")})
+        self.record("refused", {"step": step_id, "outcome": outcome.model_dump(mode="json")})
         return outcome
+
+    def _check_signer(self, step: Step, role: str, name: str) -> None:
+        self._allow_writing()
+        roles = step.roles or ("operator",)
+        obstacle = self.obstacle(step)
+        if step.work is not None:
+            obstacle = f"it is a {step.kind} and answers by itself"
+        elif role not in roles:
+            obstacle = f"it asks for {', '.join(roles)}, not for {role}"
+        elif not name.strip():
+            obstacle = "a signature needs a name"
+        if obstacle:
+            raise NotNowError(f"{step.id} cannot be signed: {obstacle}.", safe="nothing was signed")
 
     def waive(self, step_id: str, *, name: str, note: str) -> None:
         """The operator takes responsibility for a check that did not pass. Raises NotNowError for anything else."""
@@ -322,6 +350,10 @@ class Runner:
         status = self._state.step(step_id).status
         if step.kind is not Kind.CHECK or status not in (Status.FAIL, Status.ERROR):
             raise NotNowError(f"{step_id} cannot be waived: it is a {step.kind} and stands at {status}.")
+        if not step.waivable:
+            raise NotNowError(
+                f"{step_id} cannot be waived: what it asks must be so.", next_step="mend what it names, or roll back"
+            )
         if not note.strip():
             raise NotNowError(
                 f"{step_id} cannot be waived without a reason.", next_step="say why it may be passed over"

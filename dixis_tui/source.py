@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,10 @@ class SourceError(DixisError):
 
     def __init__(self, what: str, next_step: str) -> None:
         super().__init__(what, safe="the source was only read, nothing was changed", next_step=next_step)
+
+
+class DamagedError(SourceError):
+    """The database is proved to be missing, no SQLite database, or not whole; not merely hard to read now."""
 
 
 class _WrittenMeanwhileError(Exception):
@@ -74,12 +78,12 @@ def mark(host: Host, path: str) -> Mark:
     """The mark of a live database. Raises SourceError when there is none or it is no SQLite database."""
     facts = host.stat(path)
     if facts is None or facts.is_dir:
-        raise SourceError(
+        raise DamagedError(
             f"There is no database file {path} on {host.name}.", "check [source] path in the configuration"
         )
     header = host.read(path, 0, 100)
     if header[:16] != MAGIC:
-        raise SourceError(
+        raise DamagedError(
             f"{path} on {host.name} is not a SQLite database.", "check [source] path in the configuration"
         )
     fields = {"size": facts.size, "header": (header[24:32] + header[92:100]).hex()}
@@ -242,7 +246,7 @@ def _check(path: Path) -> None:
     except sqlite3.Error as error:
         words = [str(error)]
     if words != ["ok"]:
-        raise SourceError(
+        raise DamagedError(
             "The database is damaged: " + "; ".join(words[:3]),
             "repair it first (sqlite3's .recover writes what can be read into a new file)",
         )
@@ -276,6 +280,71 @@ def reading(snapshot: Snapshot) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+# Asks in place and copies nothing: it must work with a full disk and with a writer at work.
+PHP_EXAMINE = """
+[$path, $tables] = json_decode(stream_get_contents(STDIN));
+$live = new SQLite3($path, SQLITE3_OPEN_READONLY);
+$live->busyTimeout(30000);
+$words = [];
+$answer = @$live->query('PRAGMA integrity_check(10)');
+while ($answer && $row = @$answer->fetchArray(SQLITE3_NUM)) { $words[] = $row[0]; }
+$code = $live->lastErrorCode();
+$rows = [];
+foreach ($tables as $name) {
+    $quoted = '"' . str_replace('"', '""', $name) . '"';
+    $rows[$name] = @$live->querySingle('SELECT count(*) FROM ' . $quoted);
+    if ($rows[$name] === false) { $rows[$name] = null; }
+}
+echo json_encode(['words' => $words, 'code' => $code, 'rows' => (object) $rows]);
+"""
+CORRUPT, NOT_A_DATABASE = 11, 26
+
+
+def examine(host: Host, path: str, tables: Sequence[str], *, php: str) -> dict[str, int | None]:
+    """Check a live database where it lies, and count the rows of tables (None for one that is not there).
+
+    Raises DamagedError when it is proved to be damaged, SourceError when it could not be asked.
+    """
+    mark(host, path)  # says so when there is no file, or no SQLite database in it
+    if host.is_local:
+        return _examine_local(path, tables)
+    done = host.run([php, "-d", "display_errors=stderr", "-r", PHP_EXAMINE], data=json.dumps([path, tables]).encode())
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError as error:
+        words = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        raise SourceError(
+            f"{path} on {host.name} could not be examined: {words}.", f"see whether {php} reads it"
+        ) from error
+    _judge(path, [str(word) for word in answer["words"]], int(answer["code"]))
+    return dict(answer["rows"])
+
+
+def _examine_local(path: str, tables: Sequence[str]) -> dict[str, int | None]:
+    rows: dict[str, int | None] = {}
+    try:
+        with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as live:
+            words = [str(row[0]) for row in live.execute("PRAGMA integrity_check(10)")]
+            _judge(path, words, 0)
+            for table in tables:
+                quoted = '"' + table.replace('"', '""') + '"'
+                there = live.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (table,)).fetchone()
+                rows[table] = int(live.execute(f"SELECT count(*) FROM {quoted}").fetchone()[0]) if there else None
+    except sqlite3.Error as error:
+        _judge(path, [str(error)], getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    return rows
+
+
+def _judge(path: str, words: Sequence[str], code: int) -> None:
+    if list(words) == ["ok"]:
+        return
+    said = "; ".join(words[:3]) or f"SQLite error {code}"
+    # integrity_check answers with findings and no error code, or not at all because the file cannot be read as one
+    if code in (CORRUPT, NOT_A_DATABASE) or (words and code in (0, 100, 101)):
+        raise DamagedError(f"{path} is damaged: {said}.", "restore it from a snapshot or a backup")
+    raise SourceError(f"{path} could not be examined: {said}.", "see who locks it, and whether its folder can be read")
+
+
 def source_host(ctx: Context) -> Host:
     """The machine the live database is on."""
     return ctx.local if ctx.config.source.location == "local" else ctx.app_host
@@ -293,8 +362,18 @@ def latest_snapshot(ctx: Context) -> Snapshot:
     for step in ("data.snapshot", "preflight.snapshot"):
         facts = ctx.fact(step, "snapshot")
         if facts is not None:
-            return Snapshot.model_validate(facts)
+            return located(ctx, Snapshot.model_validate(facts))
     raise SourceError("No snapshot of the source has been taken yet.", "run the phase preflight first")
+
+
+def located(ctx: Context, snapshot: Snapshot) -> Snapshot:
+    """The snapshot at its place in the run's folder, which may have been moved since it was taken."""
+    return snapshot.model_copy(update={"path": ctx.run_dir / "snapshots" / snapshot.path.name})
+
+
+def sound(snapshot: Snapshot) -> bool:
+    """True when the snapshot's file is there and still the one that was taken."""
+    return snapshot.path.is_file() and _digest(snapshot.path, threading.Event()) == snapshot.sha256
 
 
 def snapshot_outcome(ctx: Context, snapshot: Snapshot) -> Outcome:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,8 +20,11 @@ from typing import Any
 import pymysql
 import pytest
 
+import checks
 from dixis_tui import config as configuration
-from dixis_tui import sandbox
+from dixis_tui import plan, sandbox
+from dixis_tui.model import Status
+from dixis_tui.runner import Runner
 from dixis_tui.sandbox import Kind, World
 from dixis_tui.sandbox.shop import build_shop
 from dixis_tui.target import connected, query
@@ -182,6 +187,118 @@ def test_rollback_needs_neither_mysql_nor_a_sound_target(make_world: Callable[..
     dixis(world, "rollback", "--yes")
     assert (world.app_root / ".env").read_bytes() == before
     assert "Yes" in artisan(world, "migrate:status")  # its own connection answers: MySQL is not there any more
+
+
+def test_rollback_reads_a_file_that_is_no_toml_any_more(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    before = (world.app_root / ".env").read_bytes()
+    dixis(world, "run", "--yes")
+    change_config(world, 'host = "127.0.0.1"', "host = 127.0.0.1")
+    dixis(world, "preflight", code=2)
+    dixis(world, "rollback", "--yes")
+    assert (world.app_root / ".env").read_bytes() == before
+
+
+def test_rollback_keeps_a_database_that_is_only_busy(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    dixis(world, "run", "--yes")
+    stop = threading.Event()
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        with closing(sqlite3.connect(world.source, timeout=60)) as shop:
+            while not stop.wait(0.01):
+                shop.execute("UPDATE orders SET notes = ? WHERE id = 1", (f"late {written + 1}",))
+                shop.commit()
+                written += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        said = dixis(world, "rollback", "--yes").stdout
+    finally:
+        stop.set()
+        writer.join()
+    assert "was not touched" in said
+    assert list(world.source.parent.glob("*.damaged-*")) == []
+    with closing(sqlite3.connect(world.source)) as shop:
+        assert shop.execute("SELECT notes FROM orders WHERE id = 1").fetchone()[0] == f"late {written}"
+
+
+def test_rollback_goes_on_where_the_application_does_not_even_start(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    env = world.app_root / ".env"
+    before = env.read_bytes()
+    dixis(world, "run", "--yes")
+    env.write_text(env.read_text(encoding="utf-8") + "\nBROKEN=foo bar baz\n", encoding="utf-8")
+    said = dixis(world, "rollback", "--yes").stdout
+    assert "the application does not start" in said
+    assert env.read_bytes() == before
+
+
+def test_an_env_without_a_connection_comes_back_as_it_was(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    env = world.app_root / ".env"
+    database = world.app_root / "config/database.php"
+    database.write_text(
+        re.sub(r"env\('DB_CONNECTION', *'[a-z]*'\)", "env('DB_CONNECTION', 'sqlite')", database.read_text()),
+    )
+    env.write_text(env.read_text(encoding="utf-8").replace("DB_CONNECTION=sqlite\n", ""), encoding="utf-8")
+    before = env.read_bytes()
+    dixis(world, "run", "--yes")
+    assert b"DB_CONNECTION=mysql" in env.read_bytes()
+    dixis(world, "rollback", "--yes")
+    assert env.read_bytes() == before
+    dixis(world, "rollback", "--yes")  # with nothing switched: a short maintenance, and open again
+    assert not (world.app_root / "storage/framework/down").exists()
+
+
+def test_a_rollback_that_was_cut_off_stands_in_the_way_until_it_is_finished(world: World) -> None:
+    dixis(world, "run", "--yes")
+    with subprocess.Popen(
+        [sys.executable, "-m", "dixis_tui.cli", "--config", str(world.config), "rollback", "--yes"],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "rollback.environment" in line:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert "finish it: dixis rollback" in dixis(world, "run", "--yes", code=1).stderr
+    dixis(world, "rollback", "--yes")
+    assert json.loads(dixis(world, "status", "--json").stdout)["on_target"] is False
+    dixis(world, "run", "--yes")
+
+
+def test_nothing_is_switched_once_the_source_was_written_or_the_shop_opened(world: World) -> None:
+    for phase in ("preflight", "schema", "data", "assets", "validation"):
+        dixis(world, "run", "--phase", phase, "--yes")
+    settings = configuration.load(world.config)
+    with Runner(plan.build(settings, checks.preflight()), settings) as runner:
+        for step in ("cutover.maintenance", "cutover.unchanged", "cutover.counts"):
+            assert asyncio.run(runner.run_step(step)).status is Status.PASS
+        artisan(world, "up")
+        refused = asyncio.run(runner.run_step("cutover.environment"))
+        assert (refused.status, "not in maintenance" in refused.summary) == (Status.FAIL, True)
+        artisan(world, "down")
+        with closing(sqlite3.connect(world.source)) as shop:
+            shop.execute("UPDATE orders SET notes = 'late' WHERE id = 1")
+            shop.commit()
+        refused = asyncio.run(runner.run_step("cutover.environment"))
+        assert (refused.status, "written after" in refused.summary) == (Status.FAIL, True)
+    assert "DB_CONNECTION=sqlite" in (world.app_root / ".env").read_text(encoding="utf-8")
+
+
+def test_rows_lost_on_the_target_stop_the_cutover(world: World) -> None:
+    for phase in ("preflight", "schema", "data", "assets", "validation"):
+        dixis(world, "run", "--phase", phase, "--yes")
+    with connected(configuration.load(world.config).target) as connection:
+        query(connection, "DELETE FROM order_items WHERE id = 1")
+        connection.commit()
+    said = dixis(world, "run", "--yes", code=1).stdout
+    assert re.search(r"✗ fail +cutover\.counts", said)
 
 
 def test_a_damaged_source_is_restored_and_the_damaged_file_kept(make_world: Callable[..., World]) -> None:

@@ -222,6 +222,18 @@ async def test_the_gate_wants_two_people(runner: Runner) -> None:
     assert any("Nikos" in line and "read all" in line for line in outcome.evidence)
 
 
+async def test_a_refusal_voids_the_signatures_before_it(runner: Runner) -> None:
+    await run_to_the_gate(runner)
+    runner.sign("cutover.gate", role="lead", name="Eleni", note="")
+    with pytest.raises(NotNowError, match="without a reason"):
+        runner.reject("cutover.gate", role="database review", name="Nikos", note="")
+    with pytest.raises(NotNowError, match="answers by itself"):
+        runner.reject("data.copy", role="operator", name="Nikos", note="no")
+    runner.reject("cutover.gate", role="database review", name="Nikos", note="counts look odd")
+    assert runner.sign("cutover.gate", role="database review", name="Nikos", note="mended") is None
+    assert runner.sign("cutover.gate", role="lead", name="Eleni", note="") is not None
+
+
 async def test_a_no_stops_the_plan(runner: Runner) -> None:
     await run_to_the_gate(runner)
     runner.reject("cutover.gate", role="lead", name="Eleni", note="counts look odd")

@@ -36,8 +36,19 @@ def spawn(command: Sequence[str], *, log: Path, pid_file: Path) -> int:
         ],
         setsid=True,
     )
-    pid_file.write_text(f"{pid}\n", encoding="ascii")
+    pid_file.write_text(f"{pid} {_started(pid)}\n", encoding="ascii")
     return pid
+
+
+def _started(pid: int) -> str:
+    """When a process started, in the kernel's ticks; with the pid it names one process and no later one."""
+    return _stat(pid)[19]
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the name, which may hold anything."""
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    return text.rpartition(")")[2].split()
 
 
 def alive(pid: int) -> bool:
@@ -48,23 +59,20 @@ def alive(pid: int) -> bool:
     except ChildProcessError:
         pass
     try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+        state = _stat(pid)[0]
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in ("Z", "X")
 
 
-def read_pid(pid_file: Path, directory: Path) -> int | None:
-    """The pid a pid file names, if that process still runs and its command line speaks of directory; else None.
-
-    The second condition keeps us from a stranger's process that was given the same number later.
-    """
+def read_pid(pid_file: Path) -> int | None:
+    """The pid a pid file names, if that very process still runs; None for a later one with the same number."""
     try:
-        pid = int(pid_file.read_text(encoding="ascii"))
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        pid, started = pid_file.read_text(encoding="ascii").split()
+        same = _started(int(pid)) == started
     except (OSError, ValueError):
         return None
-    return pid if os.fsencode(str(directory)) + b"/" in command and alive(pid) else None
+    return int(pid) if same and alive(int(pid)) else None
 
 
 def descendants(pid: int) -> list[int]:

@@ -344,13 +344,13 @@ def _pid_file(directory: Path, name: Literal["server", "sshd"]) -> Path:
 
 
 def _process(directory: Path, name: Literal["server", "sshd"], port: int | None) -> ProcessStatus:
-    pid = processes.read_pid(_pid_file(directory, name), directory)
+    pid = processes.read_pid(_pid_file(directory, name))
     return ProcessStatus(name=name, pid=pid, port=port, alive=pid is not None)
 
 
 def _stop(directory: Path) -> None:
-    stop_sshd(processes.read_pid(_pid_file(directory, "sshd"), directory))
-    server = processes.read_pid(_pid_file(directory, "server"), directory)
+    stop_sshd(processes.read_pid(_pid_file(directory, "sshd")))
+    server = processes.read_pid(_pid_file(directory, "server"))
     if server is not None:
         processes.end(server)
 

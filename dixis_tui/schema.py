@@ -13,13 +13,13 @@ from dixis_tui.catalogue import (
     keep_contents,
     load_contents,
     read_schema,
-    scan,
+    scan_all,
 )
 from dixis_tui.config import Config, Index, Target
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, Outcome, Step, failed, passed, warned
 from dixis_tui.shape import Definition
-from dixis_tui.source import latest_snapshot, reading
+from dixis_tui.source import latest_snapshot, open_readonly, reading
 from dixis_tui.target import (
     TargetConnection,
     TargetError,
@@ -441,12 +441,9 @@ def read_source(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents]]:
     with reading(snapshot) as connection:
         schema = read_schema(connection)
         contents = load_contents(kept)
-        if contents is None:
-            contents = {}
-            for table in schema.tables:
-                ctx.check_stop()
-                contents[table.name] = scan(connection, table)
-            keep_contents(kept, contents)
+    if contents is None:
+        contents = scan_all(lambda: open_readonly(snapshot.path), schema.tables, ctx.check_stop)
+        keep_contents(kept, contents)
     return schema, contents
 
 

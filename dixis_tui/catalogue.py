@@ -111,8 +111,9 @@ class SourceSchema:
     encoding: str = "UTF-8"
 
     def table(self, name: str) -> Table | None:
-        """The table of that name, whatever its case."""
-        return next((table for table in self.tables if table.name.lower() == name.lower()), None)
+        """The table of that name, else one whose name differs in case."""
+        exact = next((table for table in self.tables if table.name == name), None)
+        return exact or next((table for table in self.tables if table.name.lower() == name.lower()), None)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,134 @@
+"""Unique keys that SQLite keeps apart and the target's collation would merge; the server itself is asked."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from dixis_tui import catalogue
+from dixis_tui.catalogue import Index, IndexPart, SourceSchema, Table, TableContents
+from dixis_tui.config import Target
+from dixis_tui.target import TargetConnection, query, server_facts
+from dixis_tui.translate import PRIMARY, Merged
+
+BIN = "utf8mb4_bin"
+SHOWN = 3
+LONGEST = 60
+# Longer texts cannot be in a unique key.
+CHARACTERS = 768
+
+
+def merged_keys(
+    source: sqlite3.Connection,
+    target: TargetConnection,
+    settings: Target,
+    schema: SourceSchema,
+    contents: Mapping[str, TableContents],
+    check_stop: Callable[[], None],
+    collations: Mapping[tuple[str, str], str] | None = None,
+) -> list[Merged]:
+    """The unique keys two rows of the source would share under the target's collation.
+
+    collations: of single columns, by (table, column) in lower case, where they differ from the settings'.
+
+    Keys whose values are all plain ASCII are compared in SQLite first, where no more than upper and lower case and
+    trailing spaces can make two of them equal; only those with other signs, or with such pairs, travel to the server.
+    """
+    limit = server_facts(target).max_allowed_packet // 2
+    found = []
+    for table in schema.tables:
+        for index in _unique_keys(table):
+            check_stop()
+            texts = [part for part in index.parts if _holds_texts(table, part, contents[table.name])]
+            if not texts or not _may_merge(source, table, index):
+                continue
+            rows = _values(source, table, index)
+            if one := _ask(target, settings.collation, collations or {}, table, index, texts, rows, limit):
+                found.append(one)
+    return found
+
+
+def _unique_keys(table: Table) -> Iterator[Index]:
+    if table.primary_key:
+        yield Index(PRIMARY, True, tuple(IndexPart(column) for column in table.primary_key))
+    yield from (index for index in table.indexes if index.unique and not any(part.literal for part in index.parts))
+
+
+def _holds_texts(table: Table, part: IndexPart, contents: TableContents) -> bool:
+    column = table.column(part.column) if part.column else None
+    return column is None or contents.columns[column.name].texts > 0
+
+
+def _sql(part: IndexPart) -> str:
+    return catalogue.name(part.column) if part.column else part.expression
+
+
+def _where(index: Index) -> str:
+    there = [f"{_sql(part)} IS NOT NULL" for part in index.parts]
+    return " AND ".join([*there, *([f"({index.where})"] if index.where else [])])
+
+
+def _may_merge(source: sqlite3.Connection, table: Table, index: Index) -> bool:
+    """False when it is certain that no collation takes two of the values for equal."""
+    name = catalogue.name(table.name)
+    strange = " OR ".join(f"{_sql(part)} GLOB '*[^ -~]*'" for part in index.parts)
+    if source.execute(f"SELECT EXISTS (SELECT 1 FROM {name} WHERE {_where(index)} AND ({strange}))").fetchone()[0]:
+        return True
+    folded = ", ".join(f"rtrim(lower({_sql(part)}))" for part in index.parts)
+    pairs = f"SELECT 1 FROM {name} WHERE {_where(index)} GROUP BY {folded} HAVING count(*) > 1"
+    return bool(source.execute(f"SELECT EXISTS ({pairs})").fetchone()[0])
+
+
+def _values(source: sqlite3.Connection, table: Table, index: Index) -> list[list[str]]:
+    """The key's values as texts; those that are not UTF-8 or too long for a key are other checks' business."""
+    columns = ", ".join(f"CAST({_sql(part)} AS BLOB)" for part in index.parts)
+    rows = []
+    for row in source.execute(f"SELECT {columns} FROM {catalogue.name(table.name)} WHERE {_where(index)}"):
+        try:
+            values = [bytes(value).decode("utf-8") for value in row]
+        except UnicodeDecodeError:
+            continue
+        if all(len(value) <= CHARACTERS for value in values):
+            rows.append(values)
+    return rows
+
+
+def _ask(
+    target: TargetConnection,
+    usual: str,
+    collations: Mapping[tuple[str, str], str],
+    table: Table,
+    index: Index,
+    texts: Sequence[IndexPart],
+    rows: Sequence[Sequence[str]],
+    limit: int,
+) -> Merged | None:
+    """Let the server group the values by its own collation."""
+    columns = tuple(part.column for part in texts if part.column)
+    document = json.dumps(rows, ensure_ascii=False)
+    if len(document.encode()) > limit:
+        told = "too many values to ask the server beforehand; the load names the rows if there are any"
+        return Merged(table.name, index.name, columns, 0, (told,))
+    parts = ", ".join(
+        f"c{number} VARCHAR({CHARACTERS}) CHARACTER SET utf8mb4 PATH '$[{number}]'"
+        for number in range(len(index.parts))
+    )
+    collated = ", ".join(
+        f"c{number} COLLATE "
+        + (collations.get((table.name.lower(), part.column.lower()), usual) if part in texts else BIN)
+        for number, part in enumerate(index.parts)
+    )
+    groups = query(
+        target,
+        f"SELECT GROUP_CONCAT(n ORDER BY n) FROM JSON_TABLE(%s, '$[*]' COLUMNS (n FOR ORDINALITY, {parts})) AS k"
+        f" GROUP BY {collated} HAVING COUNT(*) > 1 ORDER BY MIN(n)",
+        (document,),
+    )
+    if not groups:
+        return None
+    examples = []
+    for (numbers,) in groups[:SHOWN]:
+        same = [rows[int(number) - 1] for number in str(numbers).split(",")[:SHOWN]]
+        examples.append(" = ".join(repr(", ".join(values)[:LONGEST]) for values in same))
+    return Merged(table.name, index.name, columns, len(groups), tuple(examples))

@@ -337,7 +337,11 @@ class _Translator:
 
     def _tell_merged(self) -> None:
         for one in self.merged:
-            columns = ", ".join(one.columns)
+            chosen = [name for name in one.columns if "COLLATE" in self._columns_type(one.table, name)]
+            columns = ", ".join(name for name in one.columns if name not in chosen)
+            proposal = f"{columns} and what refers to it with COLLATE {self.server.exact_collation}"
+            if chosen:
+                proposal = "the collation of [types] all the same; the copy stops at these rows if it merges them"
             self._find(
                 "warning",
                 one.table,
@@ -345,8 +349,12 @@ class _Translator:
                 "collation",
                 f"{one.groups} groups of rows are told apart by this unique key, and equal to {self.collation}: "
                 + "; ".join(one.examples),
-                f"{columns} and what refers to it with COLLATE {self.server.exact_collation}",
+                proposal,
             )
+
+    def _columns_type(self, table: str, column: str) -> str:
+        made = self._columns.get(table, {}).get(column.lower())
+        return made.type if made is not None else ""
 
     def _views(self, tables: set[str]) -> dict[str, str]:
         made: dict[str, str] = {}

@@ -387,7 +387,7 @@ def scan(connection: sqlite3.Connection, table: Table) -> TableContents:
             else:
                 contents[glance.column.name] = found
     for columns in _groups(closer):
-        contents |= _look_closely(connection, table, columns)
+        contents |= look_closely(connection, table, columns)
     return TableContents(rows, {column.name: contents[column.name] for column in table.columns})
 
 
@@ -456,7 +456,7 @@ class _Glance:
     """A few cheap questions about a column, and what follows when the answers are those its declared type suggests.
 
     Numbers are cents first: c = k / 100.0 for a whole number k is an exact test for at most two decimals, and needs no
-    text. A moment that SQLite writes back as it stands is a valid one. Everything else is for _look_closely().
+    text. A moment that SQLite writes back as it stands is a valid one. Everything else is for look_closely().
     """
 
     def __init__(self, table: Table, column: Column) -> None:
@@ -576,7 +576,7 @@ def _may_be_json(declared: str) -> bool:
     return any(word in declared.lower() for word in ("text", "clob", "json"))
 
 
-def _look_closely(connection: sqlite3.Connection, table: Table, columns: Sequence[Column]) -> dict[str, ColumnContents]:
+def look_closely(connection: sqlite3.Connection, table: Table, columns: Sequence[Column]) -> dict[str, ColumnContents]:
     """What columns hold, every fact asked of every value."""
     wanted = [_questions(column) for column in columns]
     sql = ", ".join(question for questions in wanted for question in questions.values())

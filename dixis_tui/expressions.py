@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection
+from contextlib import closing
 
 import sqlglot
 from sqlglot import exp
@@ -47,6 +49,10 @@ PORTABLE = (
     exp.Coalesce,
     exp.Case,
     exp.If,
+)
+COMPARISONS = (
+    *(exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.GT, exp.GTE, exp.LT, exp.LTE),
+    *(exp.In, exp.Between, exp.Is, exp.Add, exp.Sub, exp.Mul, exp.Mod),
 )
 TEXTS = (exp.DPipe, exp.Lower, exp.Upper, exp.Trim, exp.Substring)
 # Sources of a view that MySQL has by the same name and meaning, beside PORTABLE.
@@ -115,6 +121,34 @@ def _json_valid(node: exp.Expr) -> bool:
 def written(tree: exp.Expr) -> str:
     """An expression's SQL, all its names quoted."""
     return tree.sql("mysql", comments=False, identify=True)
+
+
+def compared(sql: str, columns: Collection[str]) -> list[tuple[str, str, bool]]:
+    """What an expression compares: column in lower case, constant, and whether that one is a text."""
+    tree = parsed(sql, columns)
+    found = []
+    for node in [] if tree is None else tree.find_all(*COMPARISONS):
+        parts = [part.unnest() for part in node.iter_expressions()]
+        names = [part.name.lower() for part in parts if isinstance(part, exp.Column)]
+        constants = [part for part in parts if isinstance(part, exp.Literal)]
+        found += [(name, str(one.this), bool(one.is_string)) for name in names for one in constants]
+    return found
+
+
+def computed(tree: exp.Expr) -> exp.Expr | None:
+    """The constant that an expression without columns always gives, as SQLite computes it; None for any other."""
+    if any(not isinstance(node, PORTABLE) or isinstance(node, exp.Column) for node in tree.walk()):
+        return None
+    try:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            value = connection.execute(f"SELECT {tree.sql('sqlite')}").fetchone()[0]
+    except sqlite3.Error:
+        return None
+    if isinstance(value, bytes):
+        return exp.HexString(this=value.hex())
+    if value is None:
+        return None
+    return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value)
 
 
 def columns_of(sql: str, columns: Collection[str]) -> list[str]:

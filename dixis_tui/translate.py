@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -296,6 +297,11 @@ class _Translator:
         }
         kept = self._kept_tables()
         self._columns = {table.name: self._all_columns(table) for table in kept}
+        for table in [one for one in kept if not self._columns[one.name]]:
+            what = "has no column that the target can have"
+            self._find("error", table.name, "", "columns", what, "it is left out; the copy stops if it holds rows")
+            del self._columns[table.name]
+            kept.remove(table)
         for table in kept:
             self._fit_keys(table, self._columns[table.name])
             self._fit_row(table, self._columns[table.name])
@@ -399,7 +405,7 @@ class _Translator:
             if key.table.lower() == table.name.lower()
             for column in key.references
         }
-        columns: dict[str, TargetColumn] = {}
+        had: list[Column] = []
         taken: dict[str, str] = {}
         for column in table.columns:
             obstacle = _name_obstacle(column.name)
@@ -411,14 +417,15 @@ class _Translator:
                 self._find("error", table.name, column.name, "name", f"column {column.name} {obstacle}", proposal)
                 continue
             taken[_folded(column.name)] = column.name
-            columns[column.name.lower()] = self._column(table, column, column.name.lower() in keyed)
-        return columns
+            had.append(column)
+        there = {column.name.lower() for column in had}
+        return {column.name.lower(): self._column(table, column, column.name.lower() in keyed, there) for column in had}
 
-    def _column(self, table: Table, column: Column, keyed: bool) -> TargetColumn:
+    def _column(self, table: Table, column: Column, keyed: bool, there: Collection[str]) -> TargetColumn:
         holds = self.contents[table.name].columns[column.name]
         kind = self._type(table, column, holds, keyed)
         if column.generated:
-            made = self._generated(table, column, kind)
+            made = self._generated(table, column, kind, there)
             if made is not None:
                 return made
         null_key = bool(column.key) and holds.nulls > 0
@@ -436,13 +443,19 @@ class _Translator:
             made = replace(made, collation=self.server.exact_collation)
         return made if automatic else replace(made, default=self._default(table, column, made))
 
-    def _generated(self, table: Table, column: Column, kind: str) -> TargetColumn | None:
+    def _generated(self, table: Table, column: Column, kind: str, there: Collection[str]) -> TargetColumn | None:
         """The generated column, None where only an ordinary one can be had."""
         names = _column_names(table)
         expression = expressions.portable(column.generated, names)
         reads = expressions.columns_of(column.generated, names)
-        if expression is None or _numbered(table) in reads:
-            why = "has no counterpart here" if expression is None else "reads the numbered column"
+        why = ""
+        if expression is None:
+            why = "has no counterpart here"
+        elif _numbered(table) in reads:
+            why = "reads the numbered column"
+        elif set(reads) - set(there):
+            why = "reads a column that is left out"
+        if why:
             what = f"generated column {column.name}: {column.generated} {why}"
             self._find("warning", table.name, column.name, "generated", what, "an ordinary column with today's values")
             return None
@@ -656,15 +669,16 @@ class _Translator:
             fits = made.text or (moment and clock == "UTC_TIMESTAMP") or clock == f"UTC_{made.base}"
             return f"({clock}())" if fits else ""
         if isinstance(value, exp.HexString):
-            return f"({expressions.written(value)})" if made.base.endswith(("BLOB", "BINARY")) else ""
+            # MariaDB would show the bytes of x'…' themselves in SHOW CREATE TABLE, which no client can read.
+            return f"(UNHEX({literal(value.name)}))" if made.base.endswith(("BLOB", "BINARY")) else ""
         text = _constant(value)
         if text is not None:
             if not _fits(text, made):
                 return ""
             sql = literal(text) if isinstance(value, exp.Literal) and value.is_string else text
             return f"({sql})" if made.long or made.base == "JSON" else sql
-        sql = expressions.portable(value.sql("sqlite"), ()) or ""
-        return f"({sql})" if sql and not list(value.find_all(exp.Column)) else ""
+        computed = expressions.computed(value)
+        return self._default_value(computed, made) if computed is not None else ""
 
     def _checks(self, table: Table, columns: Mapping[str, TargetColumn], kept: Sequence[ForeignKey]) -> dict[str, str]:
         """Conditions by name."""
@@ -684,6 +698,8 @@ class _Translator:
                 why = "has no counterpart"
             elif any(name not in columns for name in reads):
                 why = "reads a column that is left out"
+            elif _mixes(check, names, columns):
+                why = "compares a column with a constant of another kind, which SQLite does otherwise"
             elif _numbered(table) in reads:
                 why = "reads the numbered column, which the server refuses"
             elif acting & set(reads) and not self.server.mariadb:
@@ -757,6 +773,8 @@ class _Translator:
         names = _column_names(table)
         condition = expressions.portable(index.where, names) if index.where else ""
         if condition is None or any(name not in columns for name in expressions.columns_of(index.where or "1", names)):
+            return None
+        if any(_mixes(sql, names, columns) for sql in (index.where, *(p.expression for p in index.parts)) if sql):
             return None
         found = []
         for part in index.parts:
@@ -838,7 +856,9 @@ class _Translator:
         lines: list[str] = []
         helpers: list[TargetColumn] = []
         there = [columns.get(name.lower()) for name in table.primary_key]
-        if not primary and table.primary_key and all(part and not part.long for part in there):
+        had = [part for part in there if part is not None and not part.long and part.base != "JSON"]
+        fits = len(had) == len(there) and sum(part.key_bytes for part in had) <= KEY_BYTES
+        if not primary and table.primary_key and fits:
             name = self._free_name(table, "_".join((table.name, *table.primary_key, "unique")), used)
             lines.append(f"UNIQUE KEY {identifier(name)} ({_names(table.primary_key)})")
             covered.append(tuple(column.lower() for column in table.primary_key))
@@ -867,15 +887,21 @@ class _Translator:
     ) -> tuple[list[str], list[TargetColumn]]:
         """The parts of a key on expressions, and the generated columns that carry it where the server has no such."""
         found = self._key_expressions(table, index) or []
-        if self.server.expression_keys:
-            return [f"({sql})" + self._direction(part) for (sql, _), part in zip(found, index.parts, strict=True)], []
-        helpers = []
+        parts: list[str] = []
+        helpers: list[TargetColumn] = []
         taken = {_folded(column) for column in columns}
-        for number, (sql, kind) in enumerate(found, 1):
-            own = _free(f"{name}_{number}", taken)
-            generated = f"GENERATED ALWAYS AS ({sql}) VIRTUAL" + (" INVISIBLE" if self.server.invisible else "")
-            helpers.append(TargetColumn(own, kind, False, generated=generated, helper=True))
-        return [identifier(helper.name) for helper in helpers], helpers
+        for number, ((sql, kind), part) in enumerate(zip(found, index.parts, strict=True), 1):
+            if part.column and not index.where:
+                carried = identifier(columns[part.column.lower()].name)
+            elif self.server.expression_keys:
+                carried = f"({sql})"
+            else:
+                own = _free(f"{name}_{number}", taken)
+                generated = f"GENERATED ALWAYS AS ({sql}) VIRTUAL" + (" INVISIBLE" if self.server.invisible else "")
+                helpers.append(TargetColumn(own, kind, False, generated=generated, helper=True))
+                carried = identifier(own)
+            parts.append(carried + self._direction(part))
+        return parts, helpers
 
     def _direction(self, part: IndexPart) -> str:
         return " DESC" if part.descending and self.server.descending else ""
@@ -890,13 +916,15 @@ class _Translator:
         column = columns[part.column.lower()]
         sql = identifier(column.name)
         parts = [columns[one.column.lower()] for one in index.parts]
-        over = sum(one.key_bytes for one in parts) > KEY_BYTES and (column.text or column.long)
-        if column.long or (over and not index.unique):
-            bytes_each = KEY_BYTES // len(parts)
+        over = sum(one.key_bytes for one in parts) > KEY_BYTES and not index.unique
+        cut = [one for one in parts if one.text or one.long or one.base == "VARBINARY"]
+        if column in cut and (column.long or over):
+            bytes_each = (KEY_BYTES - sum(one.key_bytes for one in parts if one not in cut)) // len(cut)
             size = min(PREFIX, bytes_each // (CHARACTER_BYTES if column.text else 1))
-            what = f"index {index.name} covers the first {size} characters of {column.name}"
-            self._find("note", table.name, index.name, "prefix", what)
-            sql += f"({size})"
+            if column.long or column.size > size:
+                what = f"index {index.name} covers the first {size} characters of {column.name}"
+                self._find("note", table.name, index.name, "prefix", what)
+                sql += f"({size})"
         if part.descending and not self.server.descending:
             self._find("note", table.name, index.name, "descending", f"{index.name} is ascending on this server")
         return sql + self._direction(part)
@@ -978,6 +1006,15 @@ def _column_names(table: Table) -> list[str]:
     return [column.name for column in table.columns]
 
 
+def _mixes(sql: str, names: Collection[str], columns: Mapping[str, TargetColumn]) -> bool:
+    """True when an expression sets a column beside a constant of another kind: each server has its own rules there."""
+    for name, text, is_text in expressions.compared(sql, names):
+        column = columns.get(name)
+        if column is not None and (not is_text if column.text else not _fits(text, column)):
+            return True
+    return False
+
+
 def _sqlite_name(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
@@ -1033,6 +1070,9 @@ def _fits(text: str, made: TargetColumn) -> bool:
             return datetime.time.fromisoformat(text).isoformat() == text
         if base in ("VARCHAR", "CHAR"):
             return len(text) <= made.size
+        if base == "JSON":
+            json.loads(text)
+            return True
         return base.endswith(("TEXT", "BLOB", "BINARY"))
     except (ValueError, InvalidOperation, OverflowError):
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from dixis_tui import catalogue
@@ -44,7 +45,7 @@ def merged_keys(
             if not texts or not _may_merge(source, table, index):
                 continue
             rows = _values(source, table, index)
-            if one := _ask(target, settings.collation, collations or {}, table, index, texts, rows, limit):
+            if one := ask(target, settings.collation, collations or {}, table, index, texts, rows, limit):
                 found.append(one)
     return found
 
@@ -94,7 +95,7 @@ def _values(source: sqlite3.Connection, table: Table, index: Index) -> list[list
     return rows
 
 
-def _ask(
+def ask(
     target: TargetConnection,
     usual: str,
     collations: Mapping[tuple[str, str], str],
@@ -107,6 +108,9 @@ def _ask(
     """Let the server group the values by its own collation."""
     columns = tuple(part.column for part in texts if part.column)
     document = json.dumps(rows, ensure_ascii=False)
+    if len(document.encode()) > limit:
+        rows = _alike(rows)
+        document = json.dumps(rows, ensure_ascii=False)
     if len(document.encode()) > limit:
         told = "too many values to ask the server beforehand; the load names the rows if there are any"
         return Merged(table.name, index.name, columns, 0, (told,))
@@ -132,3 +136,15 @@ def _ask(
         same = [rows[int(number) - 1] for number in str(numbers).split(",")[:SHOWN]]
         examples.append(" = ".join(repr(", ".join(values)[:LONGEST]) for values in same))
     return Merged(table.name, index.name, columns, len(groups), tuple(examples))
+
+
+def _alike(rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Of more values than one question can hold, those that are alike once case, accents, spaces and signs are gone."""
+    groups: dict[tuple[str, ...], list[Sequence[str]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(map(_bare, row)), []).append(row)
+    return [row for group in groups.values() if len(group) > 1 for row in group]
+
+
+def _bare(text: str) -> str:
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if c.isalnum())

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from dixis_tui import catalogue, shape
+from dixis_tui import catalogue, expressions, shape
 from dixis_tui.catalogue import ColumnContents, Index, IndexPart, SourceSchema, Table, TableContents
-from dixis_tui.collisions import merged_keys
+from dixis_tui.collisions import SHOWN, merged_keys
 from dixis_tui.config import Target
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, Field
 from dixis_tui.shape import ShapeColumn, ShapeIndex
@@ -57,7 +57,7 @@ def compare(
             what = f"is not there; the source has {rows} rows of it"
             found.append(Difference(table.name, what, f"add a migration that creates {table.name}", blocks=rows > 0))
             continue
-        found += _columns(table, contents[table.name], there[name])
+        found += _columns(source, table, contents[table.name], there[name])
         found += _keys(source, table, there[name], indexes.get(name, ()))
         found += _foreign_keys(table, shape.definition(target, name).foreign_keys)
     found += _merged(source, target, settings, schema, contents, indexes, check_stop)
@@ -70,7 +70,9 @@ def extra_tables(target: TargetConnection, schema: SourceSchema) -> list[str]:
     return [name for name in shape.table_names(target) if name.lower() not in mine and not name.startswith("_dixis_")]
 
 
-def _columns(table: Table, contents: TableContents, columns: Sequence[ShapeColumn]) -> Iterator[Difference]:
+def _columns(
+    source: sqlite3.Connection, table: Table, contents: TableContents, columns: Sequence[ShapeColumn]
+) -> Iterator[Difference]:
     there = {column.name.lower(): column for column in columns}
     for column in table.columns:
         mine = there.pop(column.name.lower(), None)
@@ -81,6 +83,9 @@ def _columns(table: Table, contents: TableContents, columns: Sequence[ShapeColum
         elif not mine.generated:
             if problem := Field(column, holds, mine).problem() or narrower(mine, holds):
                 yield Difference(table.name, f"{column.name}: {problem}", "widen it by a migration", blocks=True)
+            if mine.kind == "enum" and (strange := _outside(source, table, column.name, mine.type)):
+                what = f"{column.name} holds {', '.join(map(repr, strange))}, which {mine.type} does not have"
+                yield Difference(table.name, what, "add the value by a migration, or mend these rows", blocks=True)
             if holds.nulls and not mine.nullable and not mine.automatic:
                 what = f"{column.name} is NOT NULL and the source has {holds.nulls} rows without a value"
                 yield Difference(table.name, what, "make it nullable by a migration, or fill it", blocks=True)
@@ -121,6 +126,14 @@ def narrower(column: ShapeColumn, holds: ColumnContents) -> str:
     if holds.blobs and column.kind not in BINARY_KINDS:
         return f"{holds.blobs} blobs do not fit into {column.type}"
     return ""
+
+
+def _outside(source: sqlite3.Connection, table: Table, column: str, kind: str) -> list[str]:
+    """Values of a column that an enum does not have, the first few. Case is the collation's business."""
+    allowed = {value.casefold() for value in expressions.enum_values(kind)}
+    c = catalogue.name(column)
+    rows = source.execute(f"SELECT DISTINCT CAST({c} AS TEXT) FROM {catalogue.name(table.name)} WHERE {c} IS NOT NULL")
+    return [str(value) for (value,) in rows if str(value).casefold() not in allowed][:SHOWN]
 
 
 def _plain(index: Index) -> tuple[str, ...]:

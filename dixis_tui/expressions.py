@@ -207,3 +207,9 @@ def column_type(text: str) -> str:
         raise ValueError(f"{text!r} says more than a type, its character set and its collation")
     words = " ".join(part.sql("mysql") for part in (column.kind, *column.constraints))
     return words if "'" in words else words.replace(", ", ",")
+
+
+def enum_values(kind: str) -> list[str]:
+    """The values of an enum type as the server writes it."""
+    made = exp.DataType.build(kind, dialect="mysql")
+    return [str(value.this) for value in made.expressions]

@@ -353,8 +353,8 @@ class _Translator:
                 one.table,
                 one.index,
                 "collation",
-                f"{one.groups} groups of rows are told apart by this unique key, and equal to {self.collation}: "
-                + "; ".join(one.examples),
+                f"{one.groups or 'perhaps some'} groups of rows are told apart by this unique key,"
+                f" and equal to {self.collation}: {'; '.join(one.examples)}",
                 proposal,
             )
 

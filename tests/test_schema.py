@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dixis_tui import schema, shape
+from dixis_tui import collisions, schema, shape
 from dixis_tui.catalogue import read_schema, scan
 from dixis_tui.expressions import column_type as column_type_of
 from dixis_tui.model import DixisError, Status
@@ -359,6 +360,30 @@ def test_keys_the_collation_would_merge_are_named_and_kept_apart(
         assert "uses_code_foreign" in shape.definition(target, "uses").foreign_keys
 
 
+def test_more_keys_than_one_question_holds_are_narrowed_down_first(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    statements = (
+        "CREATE TABLE words (id INTEGER PRIMARY KEY, word VARCHAR UNIQUE)",
+        "INSERT INTO words (word) VALUES ('Ελιά'), ('Μέλι'), ('ΕΛΙΑ'), ('Strauß'), ('Strauss')",
+    )
+    driver = make_driver(server, database, tmp_path, statements)
+    driver.snapshot()
+    driver.run(schema.steps(driver.config)[:3])
+    source, _ = schema.read_source(driver.ctx)
+    table = source.tables[0]
+    with closing(driver.target()) as target:
+        rows = [["Ελιά"], ["Μέλι"], ["ΕΛΙΑ"], ["Strauß"], ["Strauss"]]
+        index = table.indexes[0]
+        ask = functools.partial(collisions.ask, target, "utf8mb4_unicode_ci", {}, table, index, index.parts, rows)
+        whole, narrowed, none = ask(1 << 20), ask(60), ask(10)
+    assert whole == narrowed
+    assert whole is not None
+    assert whole.groups == 2
+    assert none is not None
+    assert none.groups == 0
+
+
 def test_types_of_the_configuration_come_first(server: RunningServer, database: str, tmp_path: Path) -> None:
     statements = (
         "CREATE TABLE a (id INTEGER PRIMARY KEY, price NUMERIC, data TEXT)",
@@ -461,11 +486,11 @@ def test_differences_to_a_schema_artisan_has_built_are_told(
     statements = (
         "CREATE TABLE migrations (id INTEGER PRIMARY KEY, migration VARCHAR)",
         "CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR, price NUMERIC, age INTEGER, gone VARCHAR,"
-        " team_id INTEGER REFERENCES teams (id))",
+        " team_id INTEGER REFERENCES teams (id), status VARCHAR)",
         "CREATE TABLE teams (id INTEGER PRIMARY KEY)",
         "CREATE TABLE absent (id INTEGER PRIMARY KEY)",
         "CREATE UNIQUE INDEX users_age_unique ON users (age)",
-        "INSERT INTO users VALUES (1, 'Μαρία', 1.125, 300, 'x', NULL), (2, 'ΜΑΡΙΑ', 2, 5, NULL, NULL)",
+        "INSERT INTO users VALUES (1, 'Μαρία', 1.125, 300, 'x', NULL, 'new'), (2, 'ΜΑΡΙΑ', 2, 5, NULL, NULL, 'old')",
         "INSERT INTO absent VALUES (1)",
     )
     driver = make_driver(server, database, tmp_path, statements, schema={"mode": "artisan"})
@@ -477,7 +502,8 @@ def test_differences_to_a_schema_artisan_has_built_are_told(
         execute(
             target,
             "CREATE TABLE users (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, name VARCHAR(3), price DECIMAL(8,2),"
-            " age TINYINT, team_id BIGINT UNSIGNED, role VARCHAR(9) NOT NULL, UNIQUE name_unique (name))",
+            " age TINYINT, team_id BIGINT UNSIGNED, role VARCHAR(9) NOT NULL, status ENUM('new', 'it''s'),"
+            " UNIQUE name_unique (name))",
         )
         execute(target, "ALTER TABLE users MODIFY name VARCHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
     outcome = schema.check_differences(driver.ctx)
@@ -491,6 +517,7 @@ def test_differences_to_a_schema_artisan_has_built_are_told(
         "error: users: gone is not there; the source has 1 values in it",
         "error: users: role is only on the target, NOT NULL and without a default",
         "error: users: unique key name_unique: 1 groups of rows are equal to its collation: 'Μαρία' = 'ΜΑΡΙΑ'",
+        "error: users: status holds 'old', which enum('new','it''s') does not have",
         "warning: users: unique index users_age_unique (age) is not there",
         "warning: users: foreign key (team_id) to teams is not there",
         "migrations: kept as artisan made it, on purpose",

@@ -6,6 +6,8 @@ import json
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 
 from dixis_tui import catalogue
 from dixis_tui.catalogue import Index, IndexPart, SourceSchema, Table, TableContents
@@ -50,6 +52,23 @@ def merged_keys(
     return found
 
 
+def keep_merged(path: Path, merged: Sequence[Merged]) -> None:
+    """Write the answer for a snapshot, a collation and a server to a file, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(json.dumps([asdict(one) for one in merged]), encoding="utf-8")
+    temporary.replace(path)
+
+
+def load_merged(path: Path) -> list[Merged] | None:
+    """What keep_merged() wrote, None when there is no such file."""
+    if not path.is_file():
+        return None
+    return [
+        Merged(one["table"], one["index"], tuple(one["columns"]), one["groups"], tuple(one["examples"]))
+        for one in json.loads(path.read_text(encoding="utf-8"))
+    ]
+
+
 def _unique_keys(table: Table) -> Iterator[Index]:
     if table.primary_key:
         yield Index(PRIMARY, True, tuple(IndexPart(column) for column in table.primary_key))
@@ -73,9 +92,12 @@ def _where(index: Index) -> str:
 def _may_merge(source: sqlite3.Connection, table: Table, index: Index) -> bool:
     """False when it is certain that no collation takes two of the values for equal."""
     name = catalogue.name(table.name)
-    strange = " OR ".join(f"{_sql(part)} GLOB '*[^ -~]*'" for part in index.parts)
-    if source.execute(f"SELECT EXISTS (SELECT 1 FROM {name} WHERE {_where(index)} AND ({strange}))").fetchone()[0]:
-        return True
+    parts = [_sql(part) for part in index.parts]
+    asked = ("{0} GLOB '*[^ -~]*'", "{0} <> upper({0})", "{0} <> lower({0})", "{0} <> rtrim({0})")
+    flags = ", ".join(f"max({' OR '.join(question.format(part) for part in parts)})" for question in asked)
+    strange, lower, upper, padded = source.execute(f"SELECT {flags} FROM {name} WHERE {_where(index)}").fetchone()
+    if strange or not (padded or (lower and upper)):
+        return bool(strange)
     folded = ", ".join(f"rtrim(lower({_sql(part)}))" for part in index.parts)
     pairs = f"SELECT 1 FROM {name} WHERE {_where(index)} GROUP BY {folded} HAVING count(*) > 1"
     return bool(source.execute(f"SELECT EXISTS ({pairs})").fetchone()[0])

@@ -17,7 +17,7 @@ from dixis_tui.catalogue import (
     read_schema,
     scan_all,
 )
-from dixis_tui.collisions import merged_keys
+from dixis_tui.collisions import keep_merged, load_merged, merged_keys
 from dixis_tui.config import Config, Index, Target
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, Outcome, Status, Step, failed, passed, warned
@@ -268,8 +268,14 @@ def translated(ctx: Context, connection: TargetConnection) -> Translation:
     facts = server_facts(connection)
     server = Abilities(facts.mariadb, facts.version, facts.variables.get("lower_case_table_names", "0") != "0")
     schema, contents = read_source(ctx)
-    with reading(latest_snapshot(ctx)) as source:
-        merged = merged_keys(source, connection, target, schema, contents, ctx.check_stop)
+    snapshot = latest_snapshot(ctx)
+    answered = f"merged-{snapshot.sha256}-{target.collation}-{facts.version_text}.json"
+    kept = snapshot.path.with_name(answered.replace("/", "_"))
+    merged = load_merged(kept)
+    if merged is None:
+        with reading(snapshot) as source:
+            merged = merged_keys(source, connection, target, schema, contents, ctx.check_stop)
+        keep_merged(kept, merged)
     return translate(schema, contents, server=server, collation=target.collation, types=ctx.config.types, merged=merged)
 
 

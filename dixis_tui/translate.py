@@ -116,7 +116,7 @@ class Merged:
 
 @dataclass(frozen=True)
 class TargetColumn:
-    """type: as written in the DDL; default: its SQL, empty for none; helper: made by us to carry a key."""
+    """type: as written in the DDL; default: its SQL, empty for none."""
 
     name: str
     type: str
@@ -125,7 +125,6 @@ class TargetColumn:
     automatic: bool = False
     generated: str = ""
     collation: str = ""
-    helper: bool = False
 
     @property
     def base(self) -> str:
@@ -898,7 +897,7 @@ class _Translator:
             else:
                 own = _free(f"{name}_{number}", taken)
                 generated = f"GENERATED ALWAYS AS ({sql}) VIRTUAL" + (" INVISIBLE" if self.server.invisible else "")
-                helpers.append(TargetColumn(own, kind, False, generated=generated, helper=True))
+                helpers.append(TargetColumn(own, kind, False, generated=generated))
                 carried = identifier(own)
             parts.append(carried + self._direction(part))
         return parts, helpers

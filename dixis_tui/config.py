@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from dixis_tui import expressions
 from dixis_tui.model import DixisError
 
 
@@ -226,9 +227,13 @@ class Index(Section):
 
 
 class Schema(Section):
-    """[schema]: native builds the tables from the source's schema; artisan has the application's migrations do it."""
+    """[schema]: native builds the tables from the source's schema; artisan has the application's migrations do it.
+
+    accept: findings the operator agrees to beforehand, by the id or the kind that schema.findings prints.
+    """
 
     mode: Literal["native", "artisan"] = "native"
+    accept: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = (
         Index(name="idx_products_category_featured", table="products", columns=("category_id", "is_featured")),
         Index(name="idx_products_producer_active", table="products", columns=("producer_id", "is_active")),
@@ -353,6 +358,21 @@ class Watch(Section):
     connections_percent: float = Field(default=80.0, gt=0, le=100)
 
 
+def _column_type(text: str) -> str:
+    return expressions.column_type(text)
+
+
+def _column_names(types: dict[str, str]) -> dict[str, str]:
+    for name in types:
+        if not all(name.rpartition(".")[::2]):
+            raise ValueError(f'{name!r} is not of the form "table.column"')
+    return types
+
+
+# [types]: the type of a column on the target, by "table.column", instead of the one the console would choose.
+Types = Annotated[dict[str, Annotated[str, AfterValidator(_column_type)]], AfterValidator(_column_names)]
+
+
 class Config(Section):
     """The whole file."""
 
@@ -363,6 +383,7 @@ class Config(Section):
     host: Host = Host()
     app: App
     schema_section: Schema = Field(default=Schema(), alias="schema")
+    types: Types = Field(default_factory=dict)
     data: Data = Data()
     assets: Assets | None = None
     vat: Vat = Vat()

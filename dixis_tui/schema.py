@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from dixis_tui import laravel, shape
+from dixis_tui import differences, laravel, shape
 from dixis_tui.catalogue import (
     SourceSchema,
     Table,
@@ -13,13 +15,14 @@ from dixis_tui.catalogue import (
     keep_contents,
     load_contents,
     read_schema,
-    scan,
+    scan_all,
 )
+from dixis_tui.collisions import keep_merged, load_merged, merged_keys
 from dixis_tui.config import Config, Index, Target
 from dixis_tui.context import Context
-from dixis_tui.model import Kind, Outcome, Step, failed, passed, warned
+from dixis_tui.model import Kind, Outcome, Status, Step, failed, passed, warned
 from dixis_tui.shape import Definition
-from dixis_tui.source import latest_snapshot, reading
+from dixis_tui.source import latest_snapshot, open_readonly, reading
 from dixis_tui.target import (
     TargetConnection,
     TargetError,
@@ -31,18 +34,20 @@ from dixis_tui.target import (
     query,
     server_facts,
 )
-from dixis_tui.translate import PREFIX, TargetTable, Translation, translate
+from dixis_tui.translate import PREFIX, Abilities, TargetTable, Translation, table_obstacle, translate
 
 TWIN = "_dixis_twin"
 # Tables of our own on the target begin like this; they are never taken for the shop's.
 OWN = "_dixis_"
 ACCESS_DENIED = 1045
+LISTED = "findings-listed"
 LONG_KINDS = frozenset({"tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob"})
 
 
 def steps(config: Config) -> tuple[Step, ...]:
     """The steps of the phase `schema`."""
     first = (
+        *(_findings_steps() if config.schema_section.mode == "native" else ()),
         Step(
             id="schema.database",
             title="Create the database",
@@ -66,6 +71,18 @@ def steps(config: Config) -> tuple[Step, ...]:
         *first,
         *(_artisan_steps() if config.schema_section.mode == "artisan" else _native_steps()),
         *_index_steps(),
+    )
+
+
+def _findings_steps() -> tuple[Step, ...]:
+    return (
+        Step(
+            id="schema.findings",
+            title="What the target cannot hold as it is",
+            kind=Kind.CHECK,
+            why="Nothing of the source's schema is dropped or built otherwise without the operator's word.",
+            work=check_findings,
+        ),
     )
 
 
@@ -100,6 +117,13 @@ def _artisan_steps() -> tuple[Step, ...]:
             kind=Kind.CHECK,
             why="A migration that failed half-way leaves its table behind without a word.",
             work=laravel.migrate_status,
+        ),
+        Step(
+            id="schema.differences",
+            title="The two schemas side by side",
+            kind=Kind.CHECK,
+            why="What the application's tables cannot take is known before the first row, and what differs is told.",
+            work=check_differences,
         ),
     )
 
@@ -238,34 +262,105 @@ def _without_hash(grant: str) -> str:
 # Tables
 
 
-def translated(ctx: Context, *, mariadb: bool) -> tuple[SourceSchema, dict[str, TableContents], Translation]:
-    """read_source() and its translation for the target."""
+def translated(ctx: Context, connection: TargetConnection) -> Translation:
+    """The source's schema for the target the connection leads to, keys its collation would merge included."""
+    target = ctx.config.target
+    facts = server_facts(connection)
+    server = Abilities(facts.mariadb, facts.version, facts.variables.get("lower_case_table_names", "0") != "0")
     schema, contents = read_source(ctx)
-    translation = translate(schema, contents, mariadb=mariadb, collation=ctx.config.target.collation)
-    return schema, contents, translation
+    snapshot = latest_snapshot(ctx)
+    answered = f"merged-{snapshot.sha256}-{target.collation}-{facts.version_text}.json"
+    kept = snapshot.path.with_name(answered.replace("/", "_"))
+    merged = load_merged(kept)
+    if merged is None:
+        with reading(snapshot) as source:
+            merged = merged_keys(source, connection, target, schema, contents, ctx.check_stop)
+        keep_merged(kept, merged)
+    return translate(schema, contents, server=server, collation=target.collation, types=ctx.config.types, merged=merged)
+
+
+@contextmanager
+def _any_connection(ctx: Context) -> Iterator[TargetConnection]:
+    """A connection that needs neither the database nor the application's account, where admin credentials are given."""
+    target = ctx.config.target
+    with connected(target, admin=target.admin is not None, database=None) as connection:
+        yield connection
+
+
+def check_findings(ctx: Context) -> Outcome:
+    """List what the target cannot hold as it is; fails while one is there that the operator has not accepted."""
+    with _any_connection(ctx) as connection:
+        translation = translated(ctx, connection)
+    lines = [finding.line() for finding in translation.findings]
+    open_ones = translation.open(ctx.config.schema_section.accept)
+    # Kept so that a waiver counts for what was listed when it was given, and for nothing that turns up later.
+    ctx.record(LISTED, {"ids": [finding.id for finding in translation.findings if finding.needs_word]})
+    if open_ones:
+        return failed(
+            f"{len(open_ones)} things are not held as they are and wait for the operator's word",
+            lines,
+            [
+                "mend them in the source or with [types]; or waive this step to accept all of them as proposed;",
+                "or accept single ones, by id or kind, in the configuration:",
+                "[schema] accept = [" + ", ".join(json.dumps(f.id, ensure_ascii=False) for f in open_ones) + "]",
+            ],
+        )
+    accepted = sum(finding.needs_word for finding in translation.findings)
+    if accepted:
+        return warned(f"{accepted} things are built otherwise, all accepted beforehand", lines)
+    return passed("the target holds everything as it is", lines)
+
+
+def check_differences(ctx: Context) -> Outcome:
+    """Compare the source with the tables artisan has built; fails where rows would not arrive as they are."""
+    schema, contents = read_source(ctx)
+    target = ctx.config.target
+    with connected(target) as connection, reading(latest_snapshot(ctx)) as source:
+        found = differences.compare(source, connection, target, schema, contents, ctx.check_stop)
+        extra = differences.extra_tables(connection, schema)
+    blocking = [one for one in found if one.blocks]
+    evidence = [
+        *(one.line() for one in [*blocking, *(one for one in found if not one.blocks)]),
+        *(f"{name}: kept as artisan made it, on purpose" for name in sorted(differences.ARTISANS)),
+        *([f"only on the target, left alone: {', '.join(extra)}"] if extra else []),
+    ]
+    if blocking:
+        remedies = [f"{one.table}: {one.remedy}" for one in blocking if one.remedy]
+        return failed(f"{len(blocking)} differences would stop the copy", evidence, remedies)
+    if found:
+        return warned(f"{len(found)} differences, none of them stops the copy", evidence)
+    return passed("the tables artisan built hold everything the source has", evidence)
+
+
+def _accepted(ctx: Context) -> set[str]:
+    """What the operator agreed to: in the configuration, and by waiving the list."""
+    accepted = set(ctx.config.schema_section.accept)
+    answer = ctx.outcomes.get("schema.findings")
+    listed = ctx.recorded(LISTED)
+    if answer is not None and answer.status is Status.WAIVED and listed:
+        accepted |= set(listed[-1]["ids"])
+    return accepted
 
 
 def _tables_preview(ctx: Context) -> list[str]:
-    target = ctx.config.target
-    with connected(target, admin=target.admin is not None, database=None) as connection:
-        mariadb = server_facts(connection).mariadb
-    _, _, translation = translated(ctx, mariadb=mariadb)
-    lines = [f"-- {finding.line()}" for finding in translation.findings]
+    with _any_connection(ctx) as connection:
+        translation = translated(ctx, connection)
+    lines = [f"-- {line}" for finding in translation.findings for line in finding.line().splitlines()]
     for table in translation.tables:
         lines += (table.create() + ";").splitlines()
-    return lines
+    return lines + [f"{statement};" for statement in translation.views.values()]
 
 
 def make_tables(ctx: Context) -> Outcome:
     """Create the tables that are not there. Equal ones are kept, empty leftovers rebuilt, others are a failure."""
     with connected(ctx.config.target) as connection:
-        _, _, translation = translated(ctx, mariadb=server_facts(connection).mariadb)
+        translation = translated(ctx, connection)
         findings = [finding.line() for finding in translation.findings]
-        if translation.errors:
+        if waiting := translation.open(_accepted(ctx)):
             return failed(
-                f"{len(translation.errors)} things cannot be held by the target; nothing was created",
-                findings,
-                [finding.proposal for finding in translation.errors if finding.proposal],
+                f"{len(waiting)} things wait for the operator's word; nothing was created",
+                [finding.line() for finding in waiting],
+                ["run schema.findings again, then accept or waive what it lists"],
             )
         # Foreign keys may then name tables that are still to come, in any order and in circles.
         execute(connection, "SET SESSION foreign_key_checks = 0")
@@ -283,19 +378,39 @@ def make_tables(ctx: Context) -> Outcome:
             ctx.check_stop()
             if table.name not in kept:
                 execute(connection, table.create())
+        views, refused = _make_views(connection, translation.views)
     made = len(translation.tables) - len(kept)
     others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(OWN))
     evidence = [
         f"created {made}, already there {len(kept)}, rebuilt empty leftovers {len(leftovers)}",
         f"foreign keys {sum(len(table.foreign_keys) for table in translation.tables)}",
         f"indexes {sum(len(table.keys) for table in translation.tables)}",
+        f"views {views}",
         *([f"not of the source, left alone: {', '.join(others)}"] if others else []),
+        *refused,
         *findings,
     ]
     summary = f"{len(translation.tables)} tables, {made} created"
-    if any(finding.severity == "warning" for finding in translation.findings):
-        return warned(summary, evidence, [f.proposal for f in translation.findings if f.proposal])
+    if refused or any(finding.needs_word for finding in translation.findings):
+        return warned(summary, evidence, [f"{line}; write it anew by hand" for line in refused])
     return passed(summary, evidence)
+
+
+def _make_views(connection: TargetConnection, views: Mapping[str, str]) -> tuple[int, list[str]]:
+    """Create views, those that lean on others after them; answers how many, and which the server refused."""
+    waiting = dict(views)
+    words: dict[str, str] = {}
+    while waiting:
+        words = {}
+        for name, statement in waiting.items():
+            try:
+                execute(connection, statement)
+            except TargetError as error:
+                words[name] = error.what
+        if len(words) == len(waiting):
+            break
+        waiting = {name: views[name] for name in words}
+    return len(views) - len(words), [f"view {name} could not be made: {why}" for name, why in words.items()]
 
 
 def _compare(
@@ -330,7 +445,7 @@ def _difference(connection: TargetConnection, table: TargetTable) -> str:
         wanted, found = shape.definition(connection, TWIN), shape.definition(connection, table.name)
     finally:
         execute(connection, f"DROP TABLE IF EXISTS {identifier(TWIN)}")
-    return _first_difference(wanted, found, {key.split("`")[1] for key in table.foreign_keys})
+    return _first_difference(wanted, found, set(table.foreign_keys))
 
 
 def _first_difference(wanted: Definition, found: Definition, foreign_keys: set[str]) -> str:
@@ -441,16 +556,14 @@ def read_source(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents]]:
     with reading(snapshot) as connection:
         schema = read_schema(connection)
         contents = load_contents(kept)
-        if contents is None:
-            contents = {}
-            for table in schema.tables:
-                ctx.check_stop()
-                contents[table.name] = scan(connection, table)
-            keep_contents(kept, contents)
+    if contents is None:
+        contents = scan_all(lambda: open_readonly(snapshot.path), schema.tables, ctx.check_stop)
+        keep_contents(kept, contents)
     return schema, contents
 
 
 def copied_tables(config: Config, schema: SourceSchema) -> tuple[Table, ...]:
-    """The tables whose rows are copied: all of them, but for artisan's own record of migrations in artisan mode."""
-    kept_by_artisan = {"migrations"} if config.schema_section.mode == "artisan" else set()
-    return tuple(table for table in schema.tables if table.name not in kept_by_artisan)
+    """The tables whose rows are copied: all that the target can have, but for artisan's own record of migrations in
+    artisan mode."""
+    kept_by_artisan = differences.ARTISANS if config.schema_section.mode == "artisan" else frozenset()
+    return tuple(t for t in schema.tables if t.name not in kept_by_artisan and not table_obstacle(t))

@@ -90,6 +90,20 @@ def _quoted(text: str) -> tuple[str, str]:
     return text[1:end].replace("``", "`"), text[end + 1 :].strip()
 
 
+def foreign_key(line: str) -> tuple[list[str], str, list[str]]:
+    """The columns, the other table and its columns of a foreign key's line."""
+    names: list[list[str]] = [[]]
+    rest = line
+    while "`" in rest:
+        between, _, _ = rest.partition("`")
+        name, rest = _quoted(rest[len(between) :])
+        if "," not in between or "(" in between or ")" in between:
+            names.append([])
+        names[-1].append(name)
+    _, _, columns, (parent,), references = names[:5]
+    return columns, parent, references
+
+
 def all_columns(connection: TargetConnection) -> dict[str, tuple[ShapeColumn, ...]]:
     """The columns of every table of the database, in order, by table."""
     found: dict[str, list[ShapeColumn]] = {}

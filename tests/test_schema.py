@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dixis_tui import schema, shape
+from dixis_tui import collisions, schema, shape
 from dixis_tui.catalogue import read_schema, scan
-from dixis_tui.model import Status
+from dixis_tui.expressions import column_type as column_type_of
+from dixis_tui.model import DixisError, Status
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.sandbox.shop import build_shop
 from dixis_tui.target import TargetError, connected, execute, query
-from dixis_tui.translate import Translation, translate
-from tests.data_path import make_driver
+from dixis_tui.translate import Abilities, Translation, translate
+from tests.data_path import Driver, make_config, make_driver
 
 NASTY = (
     'CREATE TABLE "tenants" ("id" integer primary key autoincrement not null, "owner_id" integer not null,'
@@ -50,7 +53,8 @@ def translated(statements: tuple[str, ...], *, mariadb: bool = False) -> Transla
             connection.execute(statement)
         found = read_schema(connection)
         contents = {table.name: scan(connection, table) for table in found.tables}
-    return translate(found, contents, mariadb=mariadb, collation="utf8mb4_unicode_ci")
+    server = Abilities(mariadb, (10, 6) if mariadb else (8, 0, 30))
+    return translate(found, contents, server=server, collation="utf8mb4_unicode_ci")
 
 
 def column_type(translation: Translation, table: str, column: str) -> str:
@@ -61,18 +65,25 @@ def column_type(translation: Translation, table: str, column: str) -> str:
 def test_a_nasty_schema_is_built_whole(server: RunningServer, database: str, tmp_path: Path) -> None:
     driver = make_driver(server, database, tmp_path, NASTY)
     outcomes = driver.make_tables()
-    assert [outcome.status for outcome in outcomes] == [Status.PASS, Status.PASS, Status.WARN, Status.PASS, Status.PASS]
-    told = "\n".join(outcomes[2].evidence)
+    assert [outcome.status for outcome in outcomes] == [
+        Status.WAIVED,
+        *(Status.PASS, Status.PASS),
+        Status.WARN,
+        *(Status.PASS, Status.PASS),
+    ]
+    told = "\n".join(outcomes[3].evidence)
     for part in (
-        "users_lower_index is on an expression",
-        "users_active_unique holds only WHERE is_active = 5",
-        "users_literal_index is on a text that names no column",
-        "active_users: is a view",
-        "stamp: is a trigger",
+        "users_lower_index is on an expression; proposed: ",
+        "users_active_unique holds only WHERE is_active = 5; proposed: ",
+        "users_literal_index is on a text that names no column; proposed: it is left out",
+        "active_users:view: is a view and is made",
+        "stamp:trigger: is a trigger",
     ):
         assert part in told
     with closing(driver.target()) as target:
         assert set(shape.table_names(target)) == {"tenants", "users", "order", "πελάτες"}
+        views = query(target, "SELECT table_name FROM information_schema.views WHERE table_schema = DATABASE()")
+        assert views == [("active_users",)]
         users = {column.name: column.type for column in shape.all_columns(target)["users"]}
         assert users["id"].startswith("bigint")
         assert users["id"].endswith("unsigned")
@@ -84,6 +95,8 @@ def test_a_nasty_schema_is_built_whole(server: RunningServer, database: str, tmp
         assert prices == {"όνομα": "varchar(20)", "τιμή": "decimal(14,3)"}
         keys = {index.name: index for index in shape.all_indexes(target)["users"]}
         assert keys["users_email_unique"].unique
+        assert keys["users_active_unique"].unique
+        assert "users_lower_index" in keys
         assert keys["users_seen_index"].columns == ("seen", "role")
         assert "users_about_index" in keys
         foreign = shape.definition(target, "users").foreign_keys
@@ -111,6 +124,7 @@ def test_building_again_keeps_what_is_there(server: RunningServer, database: str
         execute(target, "INSERT INTO `πελάτες` VALUES ('Νίκος', 1)")
         target.commit()
     again = schema.make_tables(driver.ctx)
+    assert again.status is Status.WARN, again.evidence
     assert again.evidence[0] == "created 0, already there 4, rebuilt empty leftovers 0"
     with closing(driver.target()) as target:
         assert query(target, "SELECT COUNT(*) FROM `πελάτες`") == [(1,)]
@@ -122,7 +136,7 @@ def test_an_empty_leftover_is_rebuilt_and_a_table_of_others_is_not_touched(
 ) -> None:
     driver = make_driver(server, database, tmp_path, NASTY)
     driver.snapshot()
-    driver.run(schema.steps(driver.config)[:2])
+    driver.run(schema.steps(driver.config)[:3])
     with closing(driver.target()) as target:
         execute(target, "CREATE TABLE `users` (id INT) CHARACTER SET latin1")
         execute(target, "CREATE TABLE `order` (id INT)")
@@ -145,7 +159,7 @@ def test_the_account_gets_its_password_and_its_database_only(
     admin = driver.config.target.model_copy(update={"database": "mysql"})
     with connected(admin, admin=True) as connection:
         execute(connection, f"CREATE USER '{database}_app'@'%%' IDENTIFIED BY 'an-older-Passw0rd'".replace("%%", "%"))
-    steps = schema.steps(driver.config)[:2]
+    steps = schema.steps(driver.config)[1:3]
     shown = "\n".join(line for step in steps if step.preview for line in step.preview(driver.ctx))
     outcomes = driver.run(steps)
     said = shown + "".join(outcome.model_dump_json() for outcome in outcomes)
@@ -270,6 +284,252 @@ def test_names_too_long_and_foreign_keys_to_nowhere_are_told() -> None:
         )
     )
     told = [finding.what for finding in translation.findings]
-    assert any(long in what and "too long" in what for what in told)
+    assert any(f"the key {long} is named" in what for what in told)
     assert any("leads nowhere" in what for what in told)
-    assert translation.tables[0].foreign_keys == ()
+    assert not translation.tables[0].foreign_keys
+
+
+def ids(translation: Translation) -> list[str]:
+    return [finding.id for finding in translation.findings]
+
+
+def create(translation: Translation, table: str = "t") -> str:
+    return next(one for one in translation.tables if one.name == table).create()
+
+
+def test_nothing_is_made_before_the_operators_word(server: RunningServer, database: str, tmp_path: Path) -> None:
+    statements = (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, code VARCHAR, gone DATETIME)",
+        "CREATE UNIQUE INDEX one_active ON t (code) WHERE gone IS NULL",
+        "CREATE TRIGGER stamp AFTER INSERT ON t BEGIN SELECT 1; END",
+        "INSERT INTO t (code, gone) VALUES ('a', '2024-01-01 10:00:00'), ('a', NULL)",
+    )
+    driver = make_driver(server, database, tmp_path, statements, schema={"indexes": [], "fulltext": [], "accept": []})
+    driver.waives = False
+    asked = driver.make_tables()
+    assert [outcome.status for outcome in asked] == [Status.FAIL]
+    assert '"t.one_active:partial-unique"' in asked[0].remedy[-1]
+    assert '"stamp:trigger"' in asked[0].remedy[-1]
+    driver.run(schema.steps(driver.config)[1:3])
+    assert schema.make_tables(driver.ctx).status is Status.FAIL
+    with closing(driver.target()) as target:
+        assert shape.table_names(target) == []
+    accepting = driver.config.schema_section.model_copy(update={"accept": ("t.one_active:partial-unique", "trigger")})
+    driver.config = driver.config.model_copy(update={"schema_section": accepting})
+    accepted = driver.make_tables()
+    assert [outcome.status for outcome in accepted[:4]] == [Status.WARN, Status.PASS, Status.PASS, Status.WARN]
+    assert any("one_active" in line for line in accepted[3].evidence)
+    with closing(driver.target()) as target:
+        execute(target, "INSERT INTO t (code, gone) VALUES ('a', '2024-01-01'), ('a', '2024-01-01'), ('a', NULL)")
+        with pytest.raises(TargetError, match="Duplicate"):
+            execute(target, "INSERT INTO t (code, gone) VALUES ('a', NULL)")
+
+
+def test_a_waiver_counts_for_what_was_listed_only(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = make_driver(server, database, tmp_path, NASTY)
+    driver.snapshot()
+    driver.run(schema.steps(driver.config)[:3])
+    with closing(sqlite3.connect(driver.config.source.path)) as connection:
+        connection.execute("CREATE TRIGGER later AFTER DELETE ON users BEGIN SELECT 1; END")
+    driver.snapshot()
+    refused = schema.make_tables(driver.ctx)
+    assert refused.status is Status.FAIL
+    assert [line.split(":")[1].strip() for line in refused.evidence] == ["later"]
+
+
+def test_keys_the_collation_would_merge_are_named_and_kept_apart(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    statements = (
+        "CREATE TABLE words (word VARCHAR NOT NULL, lang VARCHAR NOT NULL, UNIQUE (word, lang))",
+        "CREATE TABLE codes (code VARCHAR PRIMARY KEY)",
+        "CREATE TABLE uses (code VARCHAR REFERENCES codes (code), email VARCHAR UNIQUE)",
+        "INSERT INTO words VALUES ('Ελιά', 'el'), ('ελια', 'el'), ('ελιά', 'en'), ('key', 'en'), ('key ', 'en')",
+        "INSERT INTO codes VALUES ('a'), ('A')",
+        "INSERT INTO uses VALUES ('a', 'x@example.org'), ('A', 'y@example.org')",
+    )
+    driver = make_driver(server, database, tmp_path, statements)
+    outcomes = driver.make_tables()
+    told = [line for line in outcomes[3].evidence if ":collation:" in line]
+    assert len(told) == 2
+    assert any("'Ελιά, el' = 'ελια, el'" in line and "2 groups" in line for line in told)
+    with closing(driver.target()) as target:
+        execute(target, "INSERT INTO words VALUES ('Ελιά', 'el'), ('ελια', 'el'), ('key', 'en'), ('key ', 'en')")
+        execute(target, "INSERT INTO codes VALUES ('a'), ('A')")
+        execute(target, "INSERT INTO uses (code) VALUES ('A')")
+        assert "uses_code_foreign" in shape.definition(target, "uses").foreign_keys
+
+
+def test_more_keys_than_one_question_holds_are_narrowed_down_first(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    statements = (
+        "CREATE TABLE words (id INTEGER PRIMARY KEY, word VARCHAR UNIQUE)",
+        "INSERT INTO words (word) VALUES ('Ελιά'), ('Μέλι'), ('ΕΛΙΑ'), ('Strauß'), ('Strauss')",
+    )
+    driver = make_driver(server, database, tmp_path, statements)
+    driver.snapshot()
+    driver.run(schema.steps(driver.config)[:3])
+    source, _ = schema.read_source(driver.ctx)
+    table = source.tables[0]
+    with closing(driver.target()) as target:
+        rows = [["Ελιά"], ["Μέλι"], ["ΕΛΙΑ"], ["Strauß"], ["Strauss"]]
+        index = table.indexes[0]
+        ask = functools.partial(collisions.ask, target, "utf8mb4_unicode_ci", {}, table, index, index.parts, rows)
+        whole, narrowed, none = ask(1 << 20), ask(60), ask(10)
+    assert whole == narrowed
+    assert whole is not None
+    assert whole.groups == 2
+    assert none is not None
+    assert none.groups == 0
+
+
+def test_types_of_the_configuration_come_first(server: RunningServer, database: str, tmp_path: Path) -> None:
+    statements = (
+        "CREATE TABLE a (id INTEGER PRIMARY KEY, price NUMERIC, data TEXT)",
+        "CREATE TABLE b (id INTEGER PRIMARY KEY, a_id INTEGER REFERENCES a (id))",
+        """INSERT INTO a VALUES (1, 2.5, '{"a": 1}')""",
+    )
+    types = {"a.price": "decimal(12, 4)", "a.id": "INT UNSIGNED", "a.data": "JSON"}
+    driver = make_driver(server, database, tmp_path, statements, types=types)
+    assert driver.make_tables()[0].status is Status.PASS
+    with closing(driver.target()) as target:
+        columns = {(t, c.name): c.type for t, found in shape.all_columns(target).items() for c in found}
+    assert columns["a", "price"] == "decimal(12,4)"
+    assert columns["a", "id"] == columns["b", "a_id"]
+    assert columns["a", "id"].startswith("int")
+    assert columns["a", "data"] in ("json", "longtext")
+
+
+@pytest.mark.parametrize("text", ["FOO(1)", "INT DEFAULT 3", "INT, d INT", ""])
+def test_a_type_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="type"):
+        column_type_of(text)
+
+
+def test_a_type_for_a_column_that_is_not_there_is_refused(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = make_driver(server, database, tmp_path, NASTY, types={"users.gone": "INT"})
+    with pytest.raises(DixisError, match=r"users\.gone"):
+        driver.make_tables()
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        ("a VARCHAR DEFAULT 'it''s'", "DEFAULT 'it''s'"),
+        ('a VARCHAR DEFAULT "quoted"', "DEFAULT 'quoted'"),
+        ("a INTEGER DEFAULT (-5)", "DEFAULT -5"),
+        ("a NUMERIC DEFAULT '1.50'", "DEFAULT '1.50'"),
+        ("a DATETIME DEFAULT CURRENT_TIMESTAMP", "DEFAULT CURRENT_TIMESTAMP"),
+        ("a DATE DEFAULT CURRENT_DATE", "DEFAULT (CURRENT_DATE())"),
+        ("a DATETIME DEFAULT (datetime('now'))", "DEFAULT (UTC_TIMESTAMP())"),
+        ("a TEXT DEFAULT 'x'", "DEFAULT ('x')"),
+        ("a INTEGER DEFAULT (1 + 2 * 3)", "DEFAULT 7"),
+        ("a BOOLEAN DEFAULT TRUE", "DEFAULT 1"),
+        ("a BLOB DEFAULT x'00ff'", "DEFAULT (UNHEX('00ff'))"),
+    ],
+)
+def test_defaults_are_kept(column: str, expected: str) -> None:
+    translation = translated((f"CREATE TABLE t ({column})",))
+    assert expected in create(translation)
+    assert not translation.open(())
+
+
+@pytest.mark.parametrize(
+    "column", ["a INTEGER DEFAULT 'abc'", "a DATE DEFAULT ''", "a INTEGER DEFAULT (random())", "a NUMERIC DEFAULT 'x'"]
+)
+def test_a_default_the_target_has_not_is_a_finding(column: str) -> None:
+    translation = translated((f"CREATE TABLE t ({column})",))
+    assert ids(translation) == ["t.a:default"]
+    assert "DEFAULT '" not in create(translation)
+
+
+def test_what_each_server_can_do_is_used() -> None:
+    statements = (
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a VARCHAR, b INTEGER, c AS (b + 1) STORED, CHECK (length(a) > 2))",
+        "CREATE INDEX i ON t (lower(a), b DESC)",
+    )
+    mysql, mariadb = create(translated(statements)), create(translated(statements, mariadb=True))
+    assert "KEY `i` ((LOWER(`a`)), `b` DESC)" in mysql
+    assert "`i_1` VARCHAR(255) GENERATED ALWAYS AS (LOWER(`a`)) VIRTUAL INVISIBLE" in mariadb
+    assert "KEY `i` (`i_1`, `b`)" in mariadb
+    for sql in (mysql, mariadb):
+        assert "GENERATED ALWAYS AS (`b` + 1) STORED" in sql
+        assert "CHECK (CHAR_LENGTH(`a`) > 2)" in sql
+
+
+def test_a_hostile_shop_is_built_as_far_as_it_can_be(server: RunningServer, database: str, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.sqlite"
+    build_shop(path, hostile=True)
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    driver = Driver(make_config(server, database, path, run_dir), run_dir)
+    outcomes = driver.make_tables()
+    assert outcomes[3].status is Status.WARN, outcomes[3]
+    with closing(sqlite3.connect(path)) as connection:
+        source = read_schema(connection)
+    with closing(driver.target()) as target:
+        missing = {table.name for table in source.tables} - set(shape.table_names(target))
+        keys = {key for indexes in shape.all_indexes(target).values() for key in (i.name for i in indexes)}
+    told = "\n".join(outcomes[3].evidence)
+    assert [len(name) > 64 for name in missing] == [True]
+    made = [table for table in source.tables if table.name not in missing]
+    for name in (*missing, *(index.name for table in made for index in table.indexes if not index.constraint)):
+        assert name in keys or name in told
+    again = schema.make_tables(driver.ctx)
+    assert again.evidence[0] == f"created 0, already there {len(source.tables) - 1}, rebuilt empty leftovers 0"
+
+
+def test_differences_to_a_schema_artisan_has_built_are_told(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    statements = (
+        "CREATE TABLE migrations (id INTEGER PRIMARY KEY, migration VARCHAR)",
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, name VARCHAR, price NUMERIC, age INTEGER, gone VARCHAR,"
+        " team_id INTEGER REFERENCES teams (id), status VARCHAR)",
+        "CREATE TABLE teams (id INTEGER PRIMARY KEY)",
+        "CREATE TABLE absent (id INTEGER PRIMARY KEY)",
+        "CREATE UNIQUE INDEX users_age_unique ON users (age)",
+        "INSERT INTO users VALUES (1, 'Μαρία', 1.125, 300, 'x', NULL, 'new'), (2, 'ΜΑΡΙΑ', 2, 5, NULL, NULL, 'old')",
+        "INSERT INTO absent VALUES (1)",
+    )
+    driver = make_driver(server, database, tmp_path, statements, schema={"mode": "artisan"})
+    driver.snapshot()
+    driver.run(schema.steps(driver.config)[:2])
+    with closing(driver.target()) as target:
+        execute(target, "CREATE TABLE migrations (id INT PRIMARY KEY)")
+        execute(target, "CREATE TABLE teams (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY)")
+        execute(
+            target,
+            "CREATE TABLE users (id BIGINT UNSIGNED AUTO_INCREMENT PRIMARY KEY, name VARCHAR(3), price DECIMAL(8,2),"
+            " age TINYINT, team_id BIGINT UNSIGNED, role VARCHAR(9) NOT NULL, status ENUM('new', 'it''s'),"
+            " UNIQUE name_unique (name))",
+        )
+        execute(target, "ALTER TABLE users MODIFY name VARCHAR(3) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci")
+    outcome = schema.check_differences(driver.ctx)
+    assert outcome.status is Status.FAIL
+    told = "\n".join(outcome.evidence)
+    for words in (
+        "error: absent: is not there; the source has 1 rows of it",
+        "error: users: name: texts of up to 5 characters do not fit into varchar(3)",
+        "error: users: price: values with 3 decimals would be rounded in decimal(8,2)",
+        "error: users: age: values from 5 to 300 do not fit into tinyint",
+        "error: users: gone is not there; the source has 1 values in it",
+        "error: users: role is only on the target, NOT NULL and without a default",
+        "error: users: unique key name_unique: 1 groups of rows are equal to its collation: 'Μαρία' = 'ΜΑΡΙΑ'",
+        "error: users: status holds 'old', which enum('new','it''s') does not have",
+        "warning: users: unique index users_age_unique (age) is not there",
+        "warning: users: foreign key (team_id) to teams is not there",
+        "migrations: kept as artisan made it, on purpose",
+    ):
+        assert words in told, told
+
+
+def test_an_artisan_schema_like_the_source_has_no_differences(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = make_driver(server, database, tmp_path, NASTY)
+    driver.make_tables()
+    outcome = schema.check_differences(driver.ctx)
+    assert outcome.status is Status.WARN
+    assert not [line for line in outcome.evidence if line.startswith("error")], outcome.evidence

@@ -137,7 +137,8 @@ def test_rows_the_collation_takes_for_equal_stop_the_chunk(
         "CREATE TABLE names (id INTEGER PRIMARY KEY, name VARCHAR UNIQUE)",
         "INSERT INTO names VALUES (1, 'Μέλι'), (2, 'Ελιά'), (3, 'ΕΛΙΑ'), (4, 'Τυρί')",
     ]
-    driver = make_driver(server, database, tmp_path, statements)
+    types = {"names.name": "VARCHAR(255) COLLATE utf8mb4_unicode_ci"}
+    driver = make_driver(server, database, tmp_path, statements, types=types)
     driver.make_tables()
     with pytest.raises(TransferError) as caught:
         driver.copy()

@@ -1,0 +1,215 @@
+"""SQL expressions of SQLite, written for MySQL and MariaDB where both mean the same by them. Parsed, never searched."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection
+from contextlib import closing
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, SqlglotError
+
+# What means the same on both sides. Division, casts, LIKE and GLOB do not.
+PORTABLE = (
+    exp.Identifier,
+    exp.Column,
+    exp.Literal,
+    exp.Null,
+    exp.Boolean,
+    exp.HexString,
+    exp.In,
+    exp.Tuple,
+    exp.Paren,
+    exp.And,
+    exp.Or,
+    exp.Not,
+    exp.EQ,
+    exp.NEQ,
+    exp.NullSafeEQ,
+    exp.NullSafeNEQ,
+    exp.GT,
+    exp.GTE,
+    exp.LT,
+    exp.LTE,
+    exp.Between,
+    exp.Is,
+    exp.Add,
+    exp.Sub,
+    exp.Mul,
+    exp.Mod,
+    exp.Neg,
+    exp.DPipe,
+    exp.Lower,
+    exp.Upper,
+    exp.Trim,
+    exp.Length,
+    exp.Substring,
+    exp.Abs,
+    exp.Coalesce,
+    exp.Case,
+    exp.If,
+)
+COMPARISONS = (
+    *(exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.GT, exp.GTE, exp.LT, exp.LTE),
+    *(exp.In, exp.Between, exp.Is, exp.Add, exp.Sub, exp.Mul, exp.Mod),
+)
+TEXTS = (exp.DPipe, exp.Lower, exp.Upper, exp.Trim, exp.Substring)
+# Sources of a view that MySQL has by the same name and meaning, beside PORTABLE.
+PORTABLE_IN_VIEWS = (
+    *PORTABLE,
+    exp.Create,
+    exp.Table,
+    exp.TableAlias,
+    exp.Alias,
+    exp.Select,
+    exp.From,
+    exp.Join,
+    exp.Where,
+    exp.Group,
+    exp.Having,
+    exp.Order,
+    exp.Ordered,
+    exp.Limit,
+    exp.Offset,
+    exp.Distinct,
+    exp.Star,
+    exp.Subquery,
+    exp.Exists,
+    exp.Union,
+    exp.With,
+    exp.CTE,
+    exp.Count,
+    exp.Sum,
+    exp.Min,
+    exp.Max,
+    exp.Schema,
+)
+# What SQLite takes from its clock, which shows UTC.
+CLOCK = {"datetime": "UTC_TIMESTAMP", "date": "UTC_DATE", "time": "UTC_TIME"}
+
+
+def parsed(sql: str, columns: Collection[str]) -> exp.Expr | None:
+    """The tree of an expression, None when it cannot be read. A quoted name that is no column is a text to SQLite."""
+    try:
+        tree: exp.Expr = sqlglot.parse_one(f"SELECT {sql}", read="sqlite").expressions[0]
+    except (SqlglotError, IndexError):
+        return None
+    known = {column.lower() for column in columns}
+
+    def as_text(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.Column) and node.this.quoted and not node.table and node.name.lower() not in known:
+            return exp.Literal.string(node.name)
+        return node
+
+    changed: exp.Expr = tree.transform(as_text)
+    return changed
+
+
+def portable(sql: str, columns: Collection[str]) -> str | None:
+    """The same expression for the target, None when it holds anything that may mean something else there."""
+    tree = parsed(sql, columns)
+    if tree is None or not all(isinstance(node, PORTABLE) or _json_valid(node) for node in tree.walk()):
+        return None
+    return written(tree)
+
+
+def _json_valid(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Anonymous) and node.name.upper() == "JSON_VALID"
+
+
+def written(tree: exp.Expr) -> str:
+    """An expression's SQL, all its names quoted."""
+    return tree.sql("mysql", comments=False, identify=True)
+
+
+def compared(sql: str, columns: Collection[str]) -> list[tuple[str, str, bool]]:
+    """What an expression compares: column in lower case, constant, and whether that one is a text."""
+    tree = parsed(sql, columns)
+    found = []
+    for node in [] if tree is None else tree.find_all(*COMPARISONS):
+        parts = [part.unnest() for part in node.iter_expressions()]
+        names = [part.name.lower() for part in parts if isinstance(part, exp.Column)]
+        constants = [part for part in parts if isinstance(part, exp.Literal)]
+        found += [(name, str(one.this), bool(one.is_string)) for name in names for one in constants]
+    return found
+
+
+def computed(tree: exp.Expr) -> exp.Expr | None:
+    """The constant that an expression without columns always gives, as SQLite computes it; None for any other."""
+    if any(not isinstance(node, PORTABLE) or isinstance(node, exp.Column) for node in tree.walk()):
+        return None
+    try:
+        with closing(sqlite3.connect(":memory:")) as connection:
+            value = connection.execute(f"SELECT {tree.sql('sqlite')}").fetchone()[0]
+    except sqlite3.Error:
+        return None
+    if isinstance(value, bytes):
+        return exp.HexString(this=value.hex())
+    if value is None:
+        return None
+    return exp.Literal.string(value) if isinstance(value, str) else exp.Literal.number(value)
+
+
+def columns_of(sql: str, columns: Collection[str]) -> list[str]:
+    """The columns an expression reads, in lower case."""
+    tree = parsed(sql, columns)
+    return [] if tree is None else list(dict.fromkeys(node.name.lower() for node in tree.find_all(exp.Column)))
+
+
+def makes_text(sql: str, columns: Collection[str]) -> bool:
+    return isinstance(parsed(sql, columns), TEXTS)
+
+
+def makes_whole_number(sql: str, columns: Collection[str]) -> bool:
+    return isinstance(parsed(sql, columns), exp.Length)
+
+
+def clock(tree: exp.Expr) -> str:
+    """The target's word for datetime('now') and its like, empty for anything else."""
+    if isinstance(tree, exp.Date | exp.Time | exp.Anonymous):
+        arguments = [tree.this] if not isinstance(tree, exp.Anonymous) else tree.expressions
+        word = tree.name.lower() if isinstance(tree, exp.Anonymous) else type(tree).__name__.lower()
+        if len(arguments) == 1 and isinstance(arguments[0], exp.Literal) and arguments[0].name.lower() == "now":
+            return CLOCK.get(word, "")
+    return ""
+
+
+def view(sql: str, name: str) -> str | None:
+    """CREATE OR REPLACE VIEW for the target, None when the view holds anything that may mean something else there."""
+    try:
+        tree = sqlglot.parse_one(sql, read="sqlite")
+        if not isinstance(tree, exp.Create) or any(not isinstance(node, PORTABLE_IN_VIEWS) for node in tree.walk()):
+            return None
+        body = tree.expression.sql("mysql", comments=False, identify=True, unsupported_level=ErrorLevel.RAISE)
+    except SqlglotError:
+        return None
+    columns = tree.this.expressions if isinstance(tree.this, exp.Schema) else []
+    names = f" ({', '.join(written(column) for column in columns)})" if columns else ""
+    return f"CREATE OR REPLACE VIEW {written(exp.to_identifier(name, quoted=True))}{names} AS {body}"
+
+
+def column_type(text: str) -> str:
+    """A column's type as MySQL writes it, its character set and collation included.
+
+    Raises ValueError when the text is anything else.
+    """
+    try:
+        made = sqlglot.parse_one(f"CREATE TABLE t (c {text})", read="mysql")
+        column = made.this.expressions[0]
+    except (SqlglotError, AttributeError, IndexError) as error:
+        raise ValueError(f"{text!r} is no type that MySQL knows") from error
+    allowed = (exp.CollateColumnConstraint, exp.CharacterSetColumnConstraint)
+    one = isinstance(made, exp.Create) and len(made.this.expressions) == 1 and isinstance(column, exp.ColumnDef)
+    if not one or column.kind is None or column.kind.this is exp.DataType.Type.USERDEFINED:
+        raise ValueError(f"{text!r} is no type that MySQL knows")
+    if any(not isinstance(constraint.kind, allowed) for constraint in column.constraints):
+        raise ValueError(f"{text!r} says more than a type, its character set and its collation")
+    words = " ".join(part.sql("mysql") for part in (column.kind, *column.constraints))
+    return words if "'" in words else words.replace(", ", ",")
+
+
+def enum_values(kind: str) -> list[str]:
+    """The values of an enum type as the server writes it."""
+    made = exp.DataType.build(kind, dialect="mysql")
+    return [str(value.this) for value in made.expressions]

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import shape, transfer
+from dixis_tui.copying import CHUNKS
 from dixis_tui.model import Status, StoppedError
+from dixis_tui.refusal import TransferError
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import execute, query
-from dixis_tui.transfer import CHUNKS, TransferError
 from tests.data_path import Driver, make_driver
 
 AWKWARD = (
@@ -143,6 +144,7 @@ def test_rows_the_collation_takes_for_equal_stop_the_chunk(
         driver.copy()
     assert "names: 4 rows sent, 3 stored" in caught.value.what
     assert "Duplicate entry" in caught.value.what
+    assert "the row with id = 3 takes the place of the row with id = 2" in caught.value.what
     with closing(driver.target()) as target:
         assert query(target, "SELECT COUNT(*) FROM names") == [(0,)]
 
@@ -160,8 +162,7 @@ def test_a_narrower_column_is_refused_and_the_row_named(
         execute(target, "ALTER TABLE names MODIFY name VARCHAR(5)")
     with pytest.raises(Exception, match=r"too long|truncated") as caught:
         driver.copy()
-    if way == "load":
-        assert "rowid = 2" in str(caught.value)
+    assert "the row with id = 2 has name = 'much too long', the target has varchar(5)" in str(caught.value)
     with closing(driver.target()) as target:
         execute(target, "ALTER TABLE names MODIFY name VARCHAR(50), MODIFY price DECIMAL(10,2)")
         assert query(target, "SELECT COUNT(*) FROM names") == [(0,)]

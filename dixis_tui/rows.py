@@ -183,12 +183,16 @@ class Block:
     final: bool
 
 
+def width(fields: Sequence[Field]) -> int:
+    """Bytes no row exceeds as it is sent."""
+    return 64 + sum(2 * field.holds.bytes + NUMBER_WIDTH for field in fields)
+
+
 def block_rows(fields: Sequence[Field], *, most: int = BLOCK_ROWS, size: int = BLOCK_BYTES) -> int:
     """Rows to a block so that it stays below size bytes whatever they hold, one at least."""
-    width = sum(2 * field.holds.bytes + NUMBER_WIDTH for field in fields)
     if any(field.holds.texts + field.holds.blobs and not field.holds.bytes for field in fields):
         return 1
-    return max(1, min(most, BLOCK_ROWS, size // width))
+    return max(1, min(most, BLOCK_ROWS, size // width(fields)))
 
 
 def key_at(connection: sqlite3.Connection, table: Table, span: Range, number: int) -> str:
@@ -197,6 +201,19 @@ def key_at(connection: sqlite3.Connection, table: Table, span: Range, number: in
         f"SELECT {key_text(table)} FROM {catalogue.name(table.name)}{span.where(table)} LIMIT 1 OFFSET {number - 1}"
     ).fetchone()
     return bytes(found[0]).decode() if found else ""
+
+
+def largest(connection: sqlite3.Connection, table: Table, size: str, *, above: int = 0) -> str:
+    """The row for which an expression is largest, as `column = value`; empty when that is not above a number."""
+    columns = ", ".join(catalogue.name(column) for column in table.primary_key) or catalogue.name(table.rowid)
+    row = connection.execute(
+        f"SELECT {size} AS size, {columns} FROM {catalogue.name(table.name)} ORDER BY size DESC LIMIT 1"
+    ).fetchone()
+    if row is None or row[0] <= above:
+        return ""
+    values = (value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in row[1:])
+    names = table.primary_key or (table.rowid,)
+    return ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
 
 
 def read_block(

@@ -5,11 +5,12 @@ A chunk is there exactly once whatever was killed: its rows and its line in `_di
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dixis_tui import refusal, rows, shape, verify
+from dixis_tui import catalogue, refusal, rows, shape, verify
 from dixis_tui.catalogue import SourceSchema, Table, TableContents
 from dixis_tui.config import Config, Group
 from dixis_tui.context import Context
@@ -17,8 +18,17 @@ from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool
 from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed
 from dixis_tui.rows import Field
 from dixis_tui.schema import copied_tables, read_source
-from dixis_tui.source import Snapshot, latest_snapshot, snapshot_now, snapshot_outcome, source_host
-from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, query, server_facts
+from dixis_tui.source import Snapshot, latest_snapshot, reading, snapshot_now, snapshot_outcome, source_host
+from dixis_tui.target import (
+    ServerFacts,
+    TargetConnection,
+    TargetError,
+    connected,
+    execute,
+    identifier,
+    query,
+    server_facts,
+)
 
 # Tables with more rows than this are loaded without their secondary indexes, which are built afterwards.
 LARGE = 50_000
@@ -114,10 +124,36 @@ def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     """One job for every table whose rows are copied; columns are matched by name, whatever their order."""
     schema, contents = read_source(ctx)
     targets = {table.lower(): columns for table, columns in shape.all_columns(connection).items()}
-    return [
+    found = [
         _job(table, contents[table.name], targets.get(table.name.lower(), ()))
         for table in copied_tables(ctx.config, schema)
     ]
+    facts = server_facts(connection)
+    with reading(latest_snapshot(ctx)) as source:
+        rows.prepare(source)
+        return [_with_packets(source, job, facts) for job in found]
+
+
+def _with_packets(source: sqlite3.Connection, job: Job, facts: ServerFacts) -> Job:
+    """The job, with a problem for each value that is too large for one packet of the server's.
+
+    By INSERT whole rows must fit; a value alone must fit in any case, or the application could not read it.
+    """
+    most = facts.max_allowed_packet
+    if rows.width(job.fields) < most:
+        return job
+    problems = []
+    for item in job.fields:
+        if item.holds.bytes >= most:
+            key = rows.largest(source, job.table, f"length(CAST({catalogue.name(item.source.name)} AS BLOB))")
+            problems.append(f"{item.source.name} holds {item.holds.bytes} bytes in the row with {key}")
+    if not problems and not facts.local_infile:
+        size = f"length({rows.row_text(job.fields, load=False)})"
+        head = len(rows.insert_statement(job.name, job.fields))
+        key = rows.largest(source, job.table, size, above=most - head - 1)
+        problems += [f"the row with {key}, written as an INSERT, is larger than a packet"] if key else []
+    told = f"; the server's max_allowed_packet is {most} bytes: raise it"
+    return replace(job, problems=(*job.problems, *(problem + told for problem in problems)))
 
 
 def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeColumn]) -> Job:

@@ -140,6 +140,20 @@ def compare(driver: Driver, shapes: dict[str, shape.Definition]) -> None:
         assert {table: shape.definition(target, table) for table in TABLES} == shapes
 
 
+def fill_up(cursor: pymysql.cursors.Cursor) -> None:
+    """Store values until the server has hardly room left."""
+    cursor.execute("CREATE DATABASE filler")
+    cursor.execute("CREATE TABLE filler.filler (value LONGBLOB)")
+    for size in (1 << 20, 1 << 18):
+        for _ in range(200):
+            try:
+                cursor.execute(f"INSERT INTO filler.filler VALUES (REPEAT('x', {size}))")
+            except pymysql.MySQLError:
+                break
+        else:
+            raise AssertionError("the server has room for everything")
+
+
 def shapes_of(driver: Driver) -> dict[str, shape.Definition]:
     with closing(driver.target()) as target:
         return {table: shape.definition(target, table) for table in TABLES}
@@ -193,17 +207,18 @@ def test_a_server_killed_in_the_middle_ends_exact(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_full_disk_is_told_and_gone_on_from(kind: Kind, start: Callable[..., RunningServer], tmp_path: Path) -> None:
-    """The server's only tablespace cannot grow; later it can."""
-    server = start(kind, "--innodb-file-per-table=OFF", "--innodb-data-file-path=ibdata1:12M:autoextend:max:15M")
+    """The server's only tablespace cannot grow, and something else has filled it."""
+    server = start(kind, "--innodb-file-per-table=OFF", "--innodb-data-file-path=ibdata1:12M:autoextend:max:24M")
     driver = ready(server, "full", tmp_path)
     shapes = shapes_of(driver)
-    with pytest.raises(TargetError, match="no room left") as caught:
-        driver.run(transfer.steps(driver.config)[1:])
-    assert "make room" in caught.value.next_step
-    stored = chunks_stored(server, "full")
-    server.stop()
-    server.restart(options=["--innodb-data-file-path=ibdata1:12M:autoextend"])
-    outcomes = driver.run(transfer.steps(driver.config)[1:])
+    steps = transfer.steps(driver.config)
+    driver.run(steps[1:2])
+    with closing(server.connect()) as connection, connection.cursor() as cursor:
+        fill_up(cursor)
+        with pytest.raises(TargetError, match="no room left") as caught:
+            driver.run(steps[2:])
+        assert "make room" in caught.value.next_step
+        cursor.execute("DROP DATABASE filler")
+    outcomes = driver.run(steps[1:])
     assert [outcome.status for outcome in outcomes] == [Status.PASS] * len(outcomes)
-    assert stored < chunks_stored(server, "full")
     compare(driver, shapes)

@@ -90,10 +90,12 @@ class RunningServer:
         """End the server as a power cut would."""
         processes.end(self.pid, force=True)
 
-    def restart(self, *, options: Sequence[str] = ()) -> None:
-        """Start an ended server again, on its files and port; options go last. Raises DixisError as start_server()."""
+    def restart(self) -> None:
+        """Start an ended server again, on its files and port. Raises DixisError as start_server() does."""
+        # A killed server leaves the lock of its socket behind, and with it a pid that may not be gone yet.
+        self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
         command = [word for word in self.command if not word.startswith("--init-file=")]
-        self.pid = processes.spawn([*command, *options], log=self.log, pid_file=self.directory / "server.pid")
+        self.pid = processes.spawn(command, log=self.log, pid_file=self.directory / "server.pid")
         if not _comes_up(self):
             raise _not_started(self.binary, self.log)
 

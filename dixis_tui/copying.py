@@ -12,8 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pymysql
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
@@ -22,6 +23,7 @@ from dixis_tui import catalogue, rows
 from dixis_tui.ahead import ahead
 from dixis_tui.catalogue import Table
 from dixis_tui.context import Context
+from dixis_tui.conversions import QUARANTINE, Converted
 from dixis_tui.model import DixisError, Progress, Status, StoppedError
 from dixis_tui.refusal import Refusal, TransferError
 from dixis_tui.rows import Block, Field, Range
@@ -58,16 +60,36 @@ CHUNKS_TABLE = f"""CREATE TABLE IF NOT EXISTS {identifier(CHUNKS)} (
 
 @dataclass(frozen=True)
 class Job:
-    """One table to copy. problems: why it cannot be copied exactly; empty when it can."""
+    """One table to copy. problems: why it cannot be copied exactly; empty when it can.
+
+    converted: how it is read when conversions are declared for it; total counts the rows that are stored then.
+    """
 
     table: Table
     total: int
     fields: tuple[Field, ...]
     problems: tuple[str, ...] = ()
+    converted: Converted | None = None
 
     @property
     def name(self) -> str:
         return self.table.name
+
+    @property
+    def read(self) -> Table:
+        """The table, or the view of it that applies its conversions."""
+        return self.converted.read if self.converted else self.table
+
+
+@contextmanager
+def reading_jobs(path: Path, jobs: Sequence[Job]) -> Iterator[sqlite3.Connection]:
+    """A connection to a snapshot in which the rows of these jobs can be read."""
+    with closing(open_readonly(path)) as source:
+        rows.prepare(source)
+        for job in jobs:
+            if job.converted:
+                job.converted.open(source)
+        yield source
 
 
 @dataclass
@@ -181,6 +203,7 @@ class Pool:
         self._packet = packet
         self._waiting: queue.SimpleQueue[Work] = queue.SimpleQueue()
         self._failed = threading.Event()
+        self._jobs: Sequence[Job] = ()
 
     def run(self, chosen: Sequence[Job]) -> dict[str, int]:
         """Copy the tables; answers rows by table, those of earlier runs included. Raises what a stream raised first.
@@ -209,10 +232,10 @@ class Pool:
         self._ctx.check_stop()
         self._failed.clear()
         self._waiting = queue.SimpleQueue()
-        with connected(self._ctx.config.target) as target, closing(open_readonly(self._snapshot.path)) as source:
-            rows.prepare(source)
+        with connected(self._ctx.config.target) as target, reading_jobs(self._snapshot.path, []) as source:
             waiting, done = self._plan(source, target, chosen)
         account.begin(done)
+        self._jobs = chosen
         for work in waiting:
             self._waiting.put(work)
         count = min(self._ctx.config.data.streams, len(waiting))
@@ -246,7 +269,7 @@ class Pool:
         waiting: list[Work] = []
         done: dict[str, int] = {}
         for job in chosen:
-            for number, span in enumerate(parts(source, job) if job.total else []):
+            for number, span in enumerate(parts(source, job) if job.total or job.converted else []):
                 chunk, key, finished, stored = found.get((job.name, number), (0, span.after, False, 0))
                 done[job.name] = done.get(job.name, 0) + stored
                 if not finished:
@@ -256,8 +279,7 @@ class Pool:
 
     def _encoded(self) -> Generator[tuple[Work, Block], None, None]:
         """Blocks of the parts that wait, one part after the other; runs in a thread of its own."""
-        with closing(open_readonly(self._snapshot.path)) as source:
-            rows.prepare(source)
+        with reading_jobs(self._snapshot.path, self._jobs) as source:
             while True:
                 try:
                     work = self._waiting.get_nowait()
@@ -265,7 +287,7 @@ class Pool:
                     return
                 span = Range(work.after, work.span.until)
                 for block in rows.blocks(
-                    source, work.job.table, work.job.fields, span, load=self._load, count=work.block_rows
+                    source, work.job.read, work.job.fields, span, load=self._load, count=work.block_rows
                 ):
                     yield work, block
 
@@ -323,8 +345,33 @@ class Pool:
         self._checkpoint(target, work, sent)
         return sent
 
+    def _set_aside(self, target: TargetConnection, work: Work, last: str) -> None:
+        """Keep the rows that do not fit, as declared, with the chunk they would have belonged to."""
+        if not work.job.converted or not work.job.converted.sets_aside:
+            return
+        with reading_jobs(self._snapshot.path, [work.job]) as source:
+            found = work.job.converted.aside(source, Range(work.after, last))
+        for aside in found:
+            execute(
+                target,
+                f"INSERT INTO {identifier(QUARANTINE)} "
+                "(run_id, snapshot, table_name, row_key, column_name, reason, row_json)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (
+                    self._ctx.run_id,
+                    self._snapshot.sha256,
+                    work.job.name,
+                    aside.key,
+                    aside.column,
+                    aside.reason,
+                    aside.row,
+                ),
+                show=f"{work.job.name}: setting rows aside",
+            )
+
     def _checkpoint(self, target: TargetConnection, work: Work, sent: Sent) -> None:
         try:
+            self._set_aside(target, work, sent.last)
             execute(
                 target,
                 f"INSERT INTO {identifier(CHUNKS)} "
@@ -353,12 +400,10 @@ class Pool:
 
     def _refused(self, target: TargetConnection, work: Work, sent: Sent, stored: int, problem: str) -> TransferError:
         target.rollback()
-        with closing(open_readonly(self._snapshot.path)) as source:
-            rows.prepare(source)
+        with reading_jobs(self._snapshot.path, [work.job]) as source:
             span = Range(work.after, sent.last or work.span.until)
-            refusal = Refusal(
-                source, target, work.job.table, work.job.fields, self._send_rows(target, work.job, source)
-            )
+            again = self._send_rows(target, work.job, source)
+            refusal = Refusal(source, target, work.job.name, work.job.read, work.job.fields, again)
             return refusal.explain(span, sent.rows, stored, problem)
 
     def _send_rows(
@@ -372,7 +417,7 @@ class Pool:
             sent = Sent()
 
             def stream() -> Iterator[bytes]:
-                for block in rows.blocks(source, job.table, job.fields, span, load=self._load, count=count):
+                for block in rows.blocks(source, job.read, job.fields, span, load=self._load, count=count):
                     sent.add(block)
                     if block.data:
                         yield block.data

@@ -52,13 +52,14 @@ class Refusal:
 
     source: sqlite3.Connection
     target: TargetConnection
+    name: str
     table: Table
     fields: Sequence[Field]
     send: Callable[[Range], tuple[int, int, int]]
 
     def explain(self, span: Range, sent: int, stored: int, problem: str) -> TransferError:
         """The error that names the first row the server would not take, its column and value, and what to do."""
-        what = f"{self.table.name}: {sent} rows sent, {stored} stored"
+        what = f"{self.name}: {sent} rows sent, {stored} stored"
         number = self._first_bad(span, sent)
         if not number:
             return TransferError(
@@ -73,7 +74,7 @@ class Refusal:
         field = next((f for f in self.fields if column and f.target.name == column[1]), None)
         if field:
             what += f" has {field.target.name} = {shown(self._value(key, field))}, the target has {field.target.type}"
-            mend = f"mend {self.table.name}.{field.source.name} of this row in the source, widen the target's column"
+            mend = f"mend {self.name}.{field.source.name} of this row in the source, widen the target's column"
         else:
             mend = "mend this row in the source, or the target's column"
         if other:
@@ -130,7 +131,7 @@ class Refusal:
         if not found:
             return ""
         there = {name.lower(): indexes for name, indexes in shape.all_indexes(self.target).items()}
-        index = next((i for i in there.get(self.table.name.lower(), ()) if i.name == found[1]), None)
+        index = next((i for i in there.get(self.name.lower(), ()) if i.name == found[1]), None)
         by_name = {field.target.name: field for field in self.fields}
         if index is None or any(column not in by_name for column in index.columns):
             return ""
@@ -138,7 +139,7 @@ class Refusal:
         names = [field for field in self.fields if field.source.name in self.table.primary_key] or self.fields[:1]
         answer = query(
             self.target,
-            f"SELECT {', '.join(identifier(field.target.name) for field in names)} FROM {identifier(self.table.name)}"
+            f"SELECT {', '.join(identifier(field.target.name) for field in names)} FROM {identifier(self.name)}"
             f" WHERE {' AND '.join(f'{identifier(column)} = %s' for column in index.columns)} LIMIT 1",
             [value.decode(errors="replace") if isinstance(value, bytes) else value for value in values],
         )

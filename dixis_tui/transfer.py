@@ -10,15 +10,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from dixis_tui import catalogue, refusal, rows, shape, verify
+from dixis_tui import catalogue, conversions, refusal, rows, shape, verify
 from dixis_tui.catalogue import SourceSchema, Table, TableContents
-from dixis_tui.config import Config, Group
+from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
-from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool
+from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
 from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed
 from dixis_tui.rows import Field
 from dixis_tui.schema import copied_tables, read_source
-from dixis_tui.source import Snapshot, latest_snapshot, reading, snapshot_now, snapshot_outcome, source_host
+from dixis_tui.source import Snapshot, latest_snapshot, snapshot_now, snapshot_outcome, source_host
 from dixis_tui.target import (
     ServerFacts,
     TargetConnection,
@@ -124,17 +124,39 @@ def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     """One job for every table whose rows are copied; columns are matched by name, whatever their order."""
     schema, contents = read_source(ctx)
     targets = {table.lower(): columns for table, columns in shape.all_columns(connection).items()}
-    found = [
-        _job(table, contents[table.name], targets.get(table.name.lower(), ()))
-        for table in copied_tables(ctx.config, schema)
-    ]
+    wanted = conversions.declared(ctx.config)
     facts = server_facts(connection)
-    with reading(latest_snapshot(ctx)) as source:
-        rows.prepare(source)
-        return [_with_packets(source, job, facts) for job in found]
+    snapshot = latest_snapshot(ctx)
+    found = []
+    for table in copied_tables(ctx.config, schema):
+        columns = targets.get(table.name.lower(), ())
+        rules = wanted.get(table.name.lower(), [])
+        if rules and columns:
+            job = _converted_job(snapshot, table, contents[table.name], columns, rules)
+        else:
+            job = _job(table, contents[table.name], columns)
+        found.append(_with_packets(snapshot, job, facts))
+    return found
 
 
-def _with_packets(source: sqlite3.Connection, job: Job, facts: ServerFacts) -> Job:
+def _converted_job(
+    snapshot: Snapshot,
+    table: Table,
+    contents: TableContents,
+    columns: Sequence[shape.ShapeColumn],
+    rules: Sequence[Conversion],
+) -> Job:
+    by_name = {column.name.lower(): column for column in columns}
+    wrong = conversions.problems(table, rules, by_name)
+    if wrong:
+        return replace(_job(table, contents, columns), problems=tuple(wrong))
+    converted = conversions.converted(table, rules, by_name)
+    with reading_jobs(snapshot.path, [Job(table, 0, (), converted=converted)]) as source:
+        job = _job(table, converted.contents(source, snapshot.path.parent, snapshot.sha256), columns)
+    return replace(job, converted=converted)
+
+
+def _with_packets(snapshot: Snapshot, job: Job, facts: ServerFacts) -> Job:
     """The job, with a problem for each value that is too large for one packet of the server's.
 
     By INSERT whole rows must fit; a value alone must fit in any case, or the application could not read it.
@@ -142,18 +164,24 @@ def _with_packets(source: sqlite3.Connection, job: Job, facts: ServerFacts) -> J
     most = facts.max_allowed_packet
     if rows.width(job.fields) < most:
         return job
+    with reading_jobs(snapshot.path, [job]) as source:
+        return replace(job, problems=(*job.problems, *_too_large(source, job, facts)))
+
+
+def _too_large(source: sqlite3.Connection, job: Job, facts: ServerFacts) -> list[str]:
+    most = facts.max_allowed_packet
     problems = []
     for item in job.fields:
         if item.holds.bytes >= most:
-            key = rows.largest(source, job.table, f"length(CAST({catalogue.name(item.source.name)} AS BLOB))")
+            key = rows.largest(source, job.read, f"length(CAST({catalogue.name(item.source.name)} AS BLOB))")
             problems.append(f"{item.source.name} holds {item.holds.bytes} bytes in the row with {key}")
     if not problems and not facts.local_infile:
         size = f"length({rows.row_text(job.fields, load=False)})"
         head = len(rows.insert_statement(job.name, job.fields))
-        key = rows.largest(source, job.table, size, above=most - head - 1)
+        key = rows.largest(source, job.read, size, above=most - head - 1)
         problems += [f"the row with {key}, written as an INSERT, is larger than a packet"] if key else []
     told = f"; the server's max_allowed_packet is {most} bytes: raise it"
-    return replace(job, problems=(*job.problems, *(problem + told for problem in problems)))
+    return [problem + told for problem in problems]
 
 
 def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeColumn]) -> Job:
@@ -299,17 +327,22 @@ def prepare(ctx: Context) -> Outcome:
                 ["if they are not needed:", *(f"DELETE FROM {identifier(name)};" for name in foreign)],
             )
         execute(connection, CHUNKS_TABLE)
+        if any(job.converted and job.converted.sets_aside for job in wanted):
+            execute(connection, conversions.QUARANTINE_TABLE)
         execute(connection, "SET SESSION foreign_key_checks = 0")
+        there = shape.table_names(connection)
         reset = [name for name, state in states.items() if state.reset]
         for name in reset:
             ctx.check_stop()
             # In this order a crash between the two is harmless: the table is empty and its checkpoints are reset again.
             execute(connection, f"TRUNCATE TABLE {identifier(name)}")
-            execute(
-                connection,
-                f"DELETE FROM {identifier(CHUNKS)} WHERE run_id = %s AND table_name = %s",
-                (ctx.run_id, name),
-            )
+            ours = [CHUNKS, conversions.QUARANTINE] if conversions.QUARANTINE in there else [CHUNKS]
+            for table in ours:
+                execute(
+                    connection,
+                    f"DELETE FROM {identifier(table)} WHERE run_id = %s AND table_name = %s",
+                    (ctx.run_id, name),
+                )
             connection.commit()
         dropped = _drop_indexes(ctx, connection, wanted, states)
         way = "LOAD DATA from a stream" if server_facts(connection).local_infile else "multi-row INSERT"
@@ -433,6 +466,7 @@ def _copy_preview(ctx: Context, group: Group | None) -> list[str]:
         chosen, missing = _selected(ctx, jobs(ctx, connection), group)
         load = server_facts(connection).local_infile
     lines = [f"-- {job.name}: {job.total} rows in chunks of {ctx.config.data.chunk_rows}" for job in chosen]
+    lines += [f"-- {rule.column}: {rule.rule}" for job in chosen if job.converted for rule, _ in job.converted.rules]
     lines += [f"-- not in the source: {name}" for name in missing]
     if chosen and chosen[0].fields:
         first = chosen[0]
@@ -466,6 +500,20 @@ def _copy(ctx: Context, step: str, group: Group | None) -> Outcome:
     pool = Pool(ctx, step, snapshot, load=facts.local_infile, packet=min(INSERT_BYTES, facts.max_allowed_packet // 2))
     stored = pool.run(sorted(chosen, key=lambda job: -job.total))
     evidence = [f"{job.name}: {stored[job.name]} rows" for job in chosen]
+    changed = _conversions_done(snapshot, chosen)
+    evidence += [f"{c['column']}: {c['rule']}, {c['rows']} rows" for c in changed]
     if missing:
         evidence.append(f"not in the source: {', '.join(missing)}")
-    return passed(f"{len(chosen)} tables, {sum(stored.values())} rows", evidence, rows=sum(stored.values()))
+    total = sum(stored.values())
+    return passed(f"{len(chosen)} tables, {total} rows", evidence, rows=total, conversions=changed)
+
+
+def _conversions_done(snapshot: Snapshot, chosen: Sequence[Job]) -> list[dict[str, str | int]]:
+    """Every declared conversion of these tables with the number of rows it changed or set aside."""
+    found: list[dict[str, str | int]] = []
+    for job in chosen:
+        if job.converted:
+            with reading_jobs(snapshot.path, [job]) as source:
+                counted = job.converted.counted(source)
+            found += [{"column": rule.column, "rule": rule.rule, "rows": count} for rule, count in counted]
+    return found

@@ -86,7 +86,7 @@ class Converted:
 
     def contents(self, connection: sqlite3.Connection, folder: Path, snapshot: str) -> TableContents:
         """What the columns hold once converted; scanned once, the answer is kept in folder."""
-        digest = hashlib.sha256(self.sql.encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{self.sql}{self.read.columns}".encode()).hexdigest()[:16]
         kept = folder / f"contents-{snapshot}-{digest}.json"
         found = catalogue.load_contents(kept)
         if found is None:
@@ -167,7 +167,10 @@ def problems(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, S
 def converted(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, ShapeColumn]) -> Converted:
     """How to read a table with these conversions; problems() has found none."""
     view = f"dixis_converted_{table.name}"
-    read = replace(table, name=view, rowid=KEY if table.rowid else "")
+    # Declared with the target's types, so that a scan asks what matters there.
+    declared_as = {name: column.type for name, column in targets.items()}
+    columns = tuple(replace(c, declared=declared_as.get(c.name.lower(), c.declared)) for c in table.columns)
+    read = replace(table, name=view, columns=columns, rowid=KEY if table.rowid else "")
     draft = Converted(table, read, "", tuple((rule, targets[rule.column_name.lower()]) for rule in wanted))
     now: dict[str, str] = {}
     refused = []
@@ -177,12 +180,14 @@ def converted(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, 
             refused.append(f"{after} IS NULL")
         else:
             now[rule.column_name.lower()] = after
-    columns = [f"{catalogue.name(table.rowid)} AS {KEY}"] if table.rowid else []
-    columns += [f"{now.get(c.name.lower(), catalogue.name(c.name))} AS {catalogue.name(c.name)}" for c in table.columns]
+    selected = [f"{catalogue.name(table.rowid)} AS {KEY}"] if table.rowid else []
+    selected += [
+        f"{now.get(c.name.lower(), catalogue.name(c.name))} AS {catalogue.name(c.name)}" for c in table.columns
+    ]
     where = f" WHERE {' AND '.join(refused)}" if refused else ""
     sql = (
         f"CREATE TEMP VIEW IF NOT EXISTS {catalogue.name(view)} AS"
-        f" SELECT {', '.join(columns)} FROM main.{catalogue.name(table.name)}{where}"
+        f" SELECT {', '.join(selected)} FROM main.{catalogue.name(table.name)}{where}"
     )
     return replace(draft, sql=sql)
 

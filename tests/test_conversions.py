@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dixis_tui import schema
 from dixis_tui.config import Conversion
 from dixis_tui.conversions import QUARANTINE
 from dixis_tui.model import Status
@@ -34,15 +35,16 @@ RULES = [
     {"column": "packed.size", "rule": "quarantine"},
 ]
 SHAPE = (
-    "ALTER TABLE visits MODIFY seen DATETIME(3), MODIFY made DATETIME, MODIFY price DECIMAL(10,2), MODIFY born DATE,"
-    " MODIFY word VARCHAR(20)",
-    "ALTER TABLE packed MODIFY size TINYINT NOT NULL",
+    "CREATE TABLE visits (id BIGINT PRIMARY KEY, seen DATETIME(3), made DATETIME, price DECIMAL(10,2), born DATE,"
+    " word VARCHAR(20))",
+    "CREATE TABLE packed (code VARCHAR(20) PRIMARY KEY, size TINYINT NOT NULL)",
 )
 
 
 def make_shaped(driver: Driver) -> None:
     """Tables with the types an application's own migrations would give them."""
-    driver.make_tables()
+    driver.snapshot()
+    driver.run(schema.steps(driver.config)[:2])
     with closing(driver.target()) as target:
         for statement in SHAPE:
             execute(target, statement)
@@ -99,7 +101,7 @@ def test_without_a_declaration_nothing_is_changed(server: RunningServer, databas
 def test_a_column_that_is_not_there_is_named(server: RunningServer, database: str, tmp_path: Path) -> None:
     rules = [{"column": "visits.sean", "rule": "empty-to-null"}, {"column": "packed.code", "rule": "empty-to-null"}]
     driver = make_driver(server, database, tmp_path, SOURCE, data={"conversions": rules})
-    driver.make_tables()
+    make_shaped(driver)
     refused = driver.copy()[-1]
     assert refused.status is Status.FAIL
     assert any("names visits.sean, which is not there" in line for line in refused.evidence)

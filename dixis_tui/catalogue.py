@@ -114,7 +114,7 @@ class ColumnContents:
 
     digits, scale: of numbers written out, before and after the point. inexact: reals that 15 digits do not tell apart
     from their neighbours, or so large or small that they are written with an exponent. nul: texts with a NUL character.
-    plain: texts known to have no tab, line feed or backslash, which need no escaping on their way.
+    plain: texts known to have none of the control characters 1D, 1E and 1F, by which the copy tells values apart.
     dates, datetimes, times: texts that are valid ones in MySQL's form; fraction: most digits of a second.
     """
 
@@ -421,7 +421,7 @@ def _questions(column: Column) -> dict[str, str]:
             "characters": f"max(CASE WHEN {text} THEN length({c}) END)",
             "bytes": f"max(CASE WHEN typeof({c}) IN ('text', 'blob') THEN length(CAST({c} AS BLOB)) END)",
             "nul": f"count(*) FILTER (WHERE {text} AND instr(CAST({c} AS BLOB), x'00'))",
-            "plain": f"count(*) FILTER (WHERE {text} AND {c} NOT GLOB '*[\t\n\\]*')",
+            "plain": f"count(*) FILTER (WHERE {text} AND {c} NOT GLOB '*[\x1d\x1e\x1f]*')",
             "digits": f"max(CASE WHEN {plain} THEN instr(ltrim({written}, '-'), '.') - 1"
             f" WHEN typeof({c}) = 'integer' THEN length(ltrim({written}, '-')) END)",
             "scale": f"max(CASE WHEN {plain} THEN {fraction} END)",

@@ -22,6 +22,10 @@ BLOCK_BYTES = 1 << 20
 ARGUMENTS = 100
 NUMBER_WIDTH = 32
 EXACT = "dixis_exact"
+# What ends a value and a row, and what makes the next character stand for itself. They hardly ever occur in texts, so
+# that line feeds in notes and backslashes in JSON need not be escaped.
+VALUE, LINE, ESCAPE = "\x1f", "\x1e", "\x1d"
+NULL = f"'{ESCAPE}N'"
 INTEGER_KINDS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 BINARY_KINDS = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 TEXT_KINDS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "json", "uuid"})
@@ -47,7 +51,7 @@ class Field:
 
     @property
     def plain(self) -> bool:
-        """True when no text holds a character that must be escaped in a line."""
+        """True when no text holds a character that must be escaped for LOAD DATA."""
         return self.holds.plain == self.holds.texts
 
     def problem(self) -> str:
@@ -113,9 +117,11 @@ def _by_type(field: Field, text: str, blob: str, null: str) -> str:
 def _load_value(field: Field) -> str:
     c = catalogue.name(field.source.name)
     if field.hexadecimal:
-        return f"CASE WHEN {c} IS NULL THEN '\\N' ELSE hex(CAST({c} AS BLOB)) END"
-    text = c if field.plain else f"replace(replace(replace({c}, '\\', '\\\\'), char(9), '\\t'), char(10), '\\n')"
-    return _by_type(field, text, "", "'\\N'")
+        return f"CASE WHEN {c} IS NULL THEN {NULL} ELSE hex(CAST({c} AS BLOB)) END"
+    text = c
+    for mark in () if field.plain else (ESCAPE, LINE, VALUE):
+        text = f"replace({text}, '{mark}', '{ESCAPE}{mark}')"
+    return _by_type(field, text, "", NULL)
 
 
 def _insert_value(field: Field) -> str:
@@ -123,13 +129,13 @@ def _insert_value(field: Field) -> str:
     if field.hexadecimal:
         text = f"'_utf8mb4 x''' || hex(CAST({c} AS BLOB)) || ''''"
     else:
-        text = f"quote({c})" if field.plain else f"quote(replace({c}, '\\', '\\\\'))"
+        text = f"quote(replace({c}, '\\', '\\\\'))"
     return _by_type(field, text, f"quote({c})", "'NULL'")
 
 
 def row_text(fields: Sequence[Field], *, load: bool) -> str:
     """The expression that writes one row: a line for LOAD DATA, else a tuple for INSERT."""
-    value, between, first, last = (_load_value, "\t", "", "\n") if load else (_insert_value, ",", "(", ")")
+    value, between, first, last = (_load_value, VALUE, "", LINE) if load else (_insert_value, ",", "(", ")")
     parts = []
     for start in range(0, len(fields), ARGUMENTS):
         some = fields[start : start + ARGUMENTS]
@@ -241,6 +247,10 @@ def blocks(
         after = last
 
 
+def _code(mark: str) -> str:
+    return f"x'{ord(mark):02x}'"
+
+
 def load_statement(table: str, fields: Sequence[Field]) -> str:
     """The LOAD DATA statement that reads lines as select() writes them. Its file name means nothing."""
     columns, sets = [], []
@@ -258,7 +268,7 @@ def load_statement(table: str, fields: Sequence[Field]) -> str:
         columns.append(variable)
     return (
         f"LOAD DATA LOCAL INFILE 'dixis' INTO TABLE {identifier(table)} CHARACTER SET utf8mb4"
-        " FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n'"
+        f" FIELDS TERMINATED BY {_code(VALUE)} ESCAPED BY {_code(ESCAPE)} LINES TERMINATED BY {_code(LINE)}"
         f" ({', '.join(columns)})" + (f" SET {', '.join(sets)}" if sets else "")
     )
 

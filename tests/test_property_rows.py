@@ -30,7 +30,28 @@ SOURCE = (
 )
 # Text without lone surrogates, with a liking for what is special to SQLite, to LOAD DATA and to INSERT.
 SPECIAL = st.sampled_from(
-    ["\\N", "\\", "\t", "\n", "\r\n", "'", '"', "\0", "%s", "%", "NULL", "\x1a", "🫒", "Ά", "`", ";"]
+    [
+        "\\N",
+        "\\",
+        "\t",
+        "\n",
+        "\r\n",
+        "'",
+        '"',
+        "\0",
+        "%s",
+        "%",
+        "NULL",
+        "\x1a",
+        "🫒",
+        "Ά",
+        "`",
+        ";",
+        "\x1d",
+        "\x1e",
+        "\x1f",
+        "\x1dN",
+    ]
 )
 TEXTS = st.one_of(
     st.lists(st.one_of(SPECIAL, st.text(st.characters(exclude_categories=["Cs"]), max_size=8)), max_size=8).map(

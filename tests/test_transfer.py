@@ -36,6 +36,8 @@ AWKWARD = (
     "🫒 four bytes",
     " spaces around ",
     "\x1a\b\x7f",
+    "\x1d\x1e\x1f \x1dN \x1f\x1e\x1d",
+    "\x1dN",
     "x" * 70_000,
 )
 BYTES = (b"", b"\0\xff\\\n\t\r'\"", bytes(range(256)) * 300)

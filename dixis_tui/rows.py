@@ -46,8 +46,12 @@ class Field:
     @property
     def hexadecimal(self) -> bool:
         """True when the bytes cannot stand in a line as they are."""
-        unmeasured = self.holds.texts and not self.holds.bytes
-        return bool(self.holds.blobs or self.holds.nul or unmeasured)
+        return bool(self.holds.blobs or self.holds.nul or self.unmeasured)
+
+    @property
+    def unmeasured(self) -> bool:
+        """True when the scan did not ask how long the texts are: it does not expect any in a column of integers."""
+        return bool(self.holds.texts + self.holds.blobs and not self.holds.bytes and not self.holds.plain)
 
     @property
     def plain(self) -> bool:
@@ -196,7 +200,7 @@ def width(fields: Sequence[Field]) -> int:
 
 def block_rows(fields: Sequence[Field], *, most: int = BLOCK_ROWS, size: int = BLOCK_BYTES) -> int:
     """Rows to a block so that it stays below size bytes whatever they hold, one at least."""
-    if any(field.holds.texts + field.holds.blobs and not field.holds.bytes for field in fields):
+    if any(field.unmeasured for field in fields):
         return 1
     return max(1, min(most, BLOCK_ROWS, size // width(fields)))
 

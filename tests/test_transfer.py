@@ -17,7 +17,7 @@ import pytest
 
 from dixis_tui import shape, transfer
 from dixis_tui.copying import CHUNKS
-from dixis_tui.model import Status, StoppedError
+from dixis_tui.model import DixisError, Status, StoppedError
 from dixis_tui.refusal import TransferError
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import execute, query
@@ -289,3 +289,40 @@ def test_progress_ends_at_the_number_of_rows(server: RunningServer, database: st
     assert told[0] == (0, 30_000, Status.RUNNING)
     assert told[-1] == (30_000, 30_000, Status.PASS)
     assert sorted(done for done, _, _ in told) == [done for done, _, _ in told]
+
+
+def test_a_value_larger_than_a_packet_is_named_before_the_first_row(
+    server: RunningServer, database: str, tmp_path: Path, way: str
+) -> None:
+    assert way
+    statements = [
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, word TEXT, note TEXT)",
+        "INSERT INTO notes VALUES (7, 'short', printf('%.*c', 3000000, 'x')), (8, 'short', 'short')",
+    ]
+    driver = make_driver(server, database, tmp_path, statements)
+    driver.make_tables()
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@GLOBAL.max_allowed_packet")
+        (before,) = cursor.fetchone() or (0,)
+        cursor.execute("SET GLOBAL max_allowed_packet = 2097152")
+        try:
+            refused = driver.copy()[-1]
+        finally:
+            cursor.execute(f"SET GLOBAL max_allowed_packet = {before}")
+    assert refused.status is Status.FAIL
+    (line,) = refused.evidence
+    assert line.startswith("notes: note holds 3000000 bytes in the row with id = 7; the server's max_allowed_packet")
+
+
+def test_rows_a_unique_key_cannot_tell_apart_are_named_when_it_is_put_back(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "LARGE", 1)
+    statements = [
+        "CREATE TABLE names (id INTEGER PRIMARY KEY, name VARCHAR UNIQUE)",
+        "INSERT INTO names VALUES (1, 'Μέλι'), (2, 'Ελιά'), (3, 'ΕΛΙΑ'), (4, 'Τυρί')",
+    ]
+    driver = make_driver(server, database, tmp_path, statements)
+    driver.make_tables()
+    with pytest.raises(DixisError, match=r"id = 2 and 3 with '(Ελιά|ΕΛΙΑ)'"):
+        driver.copy()

@@ -123,6 +123,7 @@ class ColumnContents:
     low, high: range of its numbers, rounded outward to whole ones. digits, scale: of numbers that are not declared
     integers, written out, before and after the point. inexact: reals that 15 digits do not tell apart from their
     neighbours, or so large or small that they are written with an exponent. nul: texts with a NUL character.
+    plain: texts known to have none of the control characters 1D, 1E and 1F, by which the copy tells values apart.
     dates, datetimes, times: texts that are valid ones in MySQL's form, asked for in columns declared as such or without
     a clear type; fraction: most digits of a second. json: texts that are valid JSON; 0 or all of them in a column of
     texts only, whose declared type is text or json.
@@ -138,6 +139,7 @@ class ColumnContents:
     characters: int = 0
     bytes: int = 0
     nul: int = 0
+    plain: int = 0
     digits: int = 0
     scale: int = 0
     inexact: int = 0
@@ -446,6 +448,7 @@ def load_contents(path: Path) -> dict[str, TableContents] | None:
 _TYPES = ("integers", "reals", "texts", "blobs")
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _TIME = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+_SEPARATORS = "*[\x1d\x1e\x1f]*"
 # Doubles up to here tell apart all decimals with two places.
 EXACT_CENTS = 10**13
 # A modifier makes SQLite count a date out, so that 30 February does not come back as it was.
@@ -492,6 +495,7 @@ class _Glance:
                     f"max(length({c}))",
                     f"max(length({octets}))",
                     f"count(*) FILTER (WHERE instr({octets}, x'00'))",
+                    f"count(*) FILTER (WHERE {c} NOT GLOB '{_SEPARATORS}')",
                 )
 
     def conclude(self, connection: sqlite3.Connection, rows: int, answers: Sequence[Any]) -> ColumnContents | None:
@@ -511,9 +515,9 @@ class _Glance:
             case "cents" if answers[4] == present and -EXACT_CENTS <= answers[2] <= answers[3] <= EXACT_CENTS:
                 return self._cents(connection, empty, present, answers[1], answers[2], answers[3])
             case "moment" if answers[1] == present:
-                return replace(empty, texts=present, characters=19, bytes=19, datetimes=present)
+                return replace(empty, texts=present, characters=19, bytes=19, plain=present, datetimes=present)
             case "day" if answers[1] == present:
-                return replace(empty, texts=present, characters=10, bytes=10, dates=present)
+                return replace(empty, texts=present, characters=10, bytes=10, plain=present, dates=present)
             case "text" if answers[1] == present:
                 return self._texts(connection, empty, present, *answers[2:])
         return None
@@ -539,14 +543,21 @@ class _Glance:
         )
 
     def _texts(
-        self, connection: sqlite3.Connection, empty: ColumnContents, present: int, characters: int, size: int, nul: int
+        self,
+        connection: sqlite3.Connection,
+        empty: ColumnContents,
+        present: int,
+        characters: int,
+        size: int,
+        nul: int,
+        plain: int,
     ) -> ColumnContents:
         json_texts = 0
         if _may_be_json(self.column.declared) and not self._any(
             connection, f"{self._c} IS NOT NULL AND NOT json_valid({self._c})"
         ):
             json_texts = present
-        return replace(empty, texts=present, characters=characters, bytes=size, nul=nul, json=json_texts)
+        return replace(empty, texts=present, characters=characters, bytes=size, nul=nul, plain=plain, json=json_texts)
 
     def _any(self, connection: sqlite3.Connection, condition: str) -> bool:
         """True as soon as one row is found that meets the condition."""
@@ -616,6 +627,7 @@ def _questions(column: Column) -> dict[str, str]:
         "characters": f"max(CASE WHEN {text} THEN length({c}) END)",
         "bytes": f"max(CASE WHEN typeof({c}) IN ('text', 'blob') THEN length(CAST({c} AS BLOB)) END)",
         "nul": f"count(*) FILTER (WHERE {text} AND instr(CAST({c} AS BLOB), x'00'))",
+        "plain": f"count(*) FILTER (WHERE {text} AND {c} NOT GLOB '{_SEPARATORS}')",
         "digits": f"max(CASE WHEN {plain} THEN instr(ltrim({written}, '-'), '.') - 1"
         f" WHEN typeof({c}) = 'integer' THEN length(ltrim({written}, '-')) END)",
         "scale": f"max(CASE WHEN {plain} THEN {fraction} END)",

@@ -6,13 +6,16 @@ resolved when they are first needed, so that a missing password never stops a st
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import getpass
 import os
 import stat
 from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import tomli
 from pydantic import (
@@ -291,13 +294,58 @@ PLAN_GROUPS = (
 )
 
 
+def zone_of(text: str) -> tzinfo:
+    """The time zone of an offset like +02:00 or a name like Europe/Athens. Raises ValueError for anything else."""
+    if text[:1] in ("+", "-"):
+        return datetime.strptime(text, "%z").tzinfo or UTC
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, OSError) as error:
+        raise ValueError(f"{text!r} is no time zone: use an offset like +02:00 or a name like Europe/Athens") from error
+
+
+class Conversion(Section):
+    """[[data.conversions]]: a change of values on their way that the operator wants; no other is ever made.
+
+    column: `table.column`. rule: empty-to-null; iso-datetime (times with T, Z or an offset become times of zone); round
+    (to the target's scale); epoch (whole seconds since 1970 become times of zone); charset (text that is not valid
+    UTF-8 is read as `from`); quarantine (rows whose value does not fit are set aside in _dixis_quarantine).
+    """
+
+    column: str = Field(pattern=r"^[^.]+\.[^.]+$")
+    rule: Literal["empty-to-null", "iso-datetime", "round", "epoch", "charset", "quarantine"]
+    zone: str = "+00:00"
+    from_: str = Field(default="", alias="from", pattern=r"^[A-Za-z0-9_-]*$")
+
+    @model_validator(mode="after")
+    def _usable(self) -> Conversion:
+        zone_of(self.zone)
+        if (self.rule == "charset") != bool(self.from_):
+            raise ValueError('from = "iso-8859-7" (or another charset) goes with rule = "charset", and only with it')
+        if self.from_:
+            try:
+                codecs.lookup(self.from_)
+            except LookupError as error:
+                raise ValueError(f"{self.from_!r} is no charset that is known here") from error
+        return self
+
+    @property
+    def table(self) -> str:
+        return self.column.partition(".")[0]
+
+    @property
+    def column_name(self) -> str:
+        return self.column.partition(".")[2]
+
+
 class Data(Section):
-    """[data]: how rows travel. chunk_rows: rows in one transaction; chunk_mib bounds it for wide rows; streams: tables
-    copied at the same time."""
+    """[data]: how rows travel. chunk_rows: rows in one transaction; chunk_mib bounds it for wide rows; streams: how
+    many tables, or parts of a large one, are copied at the same time; conversions: changes that are wanted."""
 
     chunk_rows: int = Field(default=20_000, ge=1, le=1_000_000)
     chunk_mib: int = Field(default=16, ge=1, le=512)
     streams: int = Field(default=2, ge=1, le=16)
+    conversions: tuple[Conversion, ...] = ()
     groups: tuple[Group, ...] = PLAN_GROUPS
 
 

@@ -1,22 +1,31 @@
 """The way of one row: SQLite's own SQL writes it in the form the server reads, so that Python only moves bytes.
 
-Two forms: lines for LOAD DATA, and tuples for a multi-row INSERT where the server takes no LOAD DATA LOCAL.
+Two forms: lines for LOAD DATA, and tuples for a multi-row INSERT where the server takes no LOAD DATA LOCAL. Rows are
+read in blocks, each one value of SQLite's, so that neither Python nor its global lock is asked for every row.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dixis_tui import catalogue
 from dixis_tui.catalogue import Column, ColumnContents, Table
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.target import identifier
 
-# Rows fetched at once; few, because a row may hold a value of many megabytes.
-BATCH = 64
+# Rows in a block at most, and the bytes it should not exceed: few of them where a row may hold many megabytes.
+BLOCK_ROWS = 1000
+BLOCK_BYTES = 1 << 20
+# SQLite's functions take 127 arguments.
+ARGUMENTS = 100
+NUMBER_WIDTH = 32
 EXACT = "dixis_exact"
+# What ends a value and a row, and what makes the next character stand for itself. They hardly ever occur in texts, so
+# that line feeds in notes and backslashes in JSON need not be escaped.
+VALUE, LINE, ESCAPE = "\x1f", "\x1e", "\x1d"
+NULL = f"'{ESCAPE}N'"
 INTEGER_KINDS = frozenset({"tinyint", "smallint", "mediumint", "int", "bigint"})
 BINARY_KINDS = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 TEXT_KINDS = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "json", "uuid"})
@@ -37,7 +46,17 @@ class Field:
     @property
     def hexadecimal(self) -> bool:
         """True when the bytes cannot stand in a line as they are."""
-        return bool(self.holds.blobs or self.holds.nul)
+        return bool(self.holds.blobs or self.holds.nul or self.unmeasured)
+
+    @property
+    def unmeasured(self) -> bool:
+        """True when the scan did not ask how long the texts are: it does not expect any in a column of integers."""
+        return bool(self.holds.texts + self.holds.blobs and not self.holds.bytes and not self.holds.plain)
+
+    @property
+    def plain(self) -> bool:
+        """True when no text holds a character that must be escaped for LOAD DATA."""
+        return self.holds.plain == self.holds.texts
 
     def problem(self) -> str:
         """Why the target's column would not hold these values exactly, where the server would not say so itself."""
@@ -70,7 +89,7 @@ class Field:
 def prepare(connection: sqlite3.Connection) -> None:
     """Make a connection ready for the statements below: text as bytes, and reals written out exactly."""
     connection.text_factory = bytes
-    connection.create_function(EXACT, 1, repr, deterministic=True)
+    connection.create_function(EXACT, 1, lambda value: None if value is None else repr(value), deterministic=True)
 
 
 def _real(field: Field) -> str:
@@ -78,6 +97,8 @@ def _real(field: Field) -> str:
     c = catalogue.name(field.source.name)
     if field.target.kind == "double":
         return f"{EXACT}({c})"
+    if not field.holds.inexact:
+        return c
     return f"CASE WHEN CAST(CAST({c} AS TEXT) AS REAL) = {c} THEN CAST({c} AS TEXT) ELSE {EXACT}({c}) END"
 
 
@@ -90,7 +111,7 @@ def _by_type(field: Field, text: str, blob: str, null: str) -> str:
     present = [kind for kind, count in counts.items() if count]
     if not present:
         return null
-    if len(present) == 1:
+    if len({forms[kind] for kind in present}) == 1:
         value = forms[present[0]]
     else:
         value = f"CASE typeof({c})" + "".join(f" WHEN '{kind}' THEN {forms[kind]}" for kind in present) + " END"
@@ -100,20 +121,33 @@ def _by_type(field: Field, text: str, blob: str, null: str) -> str:
 def _load_value(field: Field) -> str:
     c = catalogue.name(field.source.name)
     if field.hexadecimal:
-        code = f"hex(CAST({c} AS BLOB))"
-        return f"CASE WHEN {c} IS NULL THEN '\\N' ELSE {code} END"
-    text = f"replace(replace(replace({c}, '\\', '\\\\'), char(9), '\\t'), char(10), '\\n')"
-    return _by_type(field, text, "", "'\\N'")
+        return f"CASE WHEN {c} IS NULL THEN {NULL} ELSE hex(CAST({c} AS BLOB)) END"
+    text = c
+    for mark in () if field.plain else (ESCAPE, LINE, VALUE):
+        text = f"replace({text}, '{mark}', '{ESCAPE}{mark}')"
+    return _by_type(field, text, "", NULL)
 
 
 def _insert_value(field: Field) -> str:
     c = catalogue.name(field.source.name)
-    blob = f"'x''' || hex({c}) || ''''"
-    if field.holds.nul:
+    if field.hexadecimal:
         text = f"'_utf8mb4 x''' || hex(CAST({c} AS BLOB)) || ''''"
     else:
-        text = f"'''' || replace(replace({c}, '\\', '\\\\'), '''', '''''') || ''''"
-    return _by_type(field, text, blob, "'NULL'")
+        text = f"quote(replace({c}, '\\', '\\\\'))"
+    return _by_type(field, text, f"quote({c})", "'NULL'")
+
+
+def row_text(fields: Sequence[Field], *, load: bool) -> str:
+    """The expression that writes one row: a line for LOAD DATA, else a tuple for INSERT."""
+    value, between, first, last = (_load_value, VALUE, "", LINE) if load else (_insert_value, ",", "(", ")")
+    parts = []
+    for start in range(0, len(fields), ARGUMENTS):
+        some = fields[start : start + ARGUMENTS]
+        begin = between if start else first
+        end = "" if start + ARGUMENTS < len(fields) else last
+        written = ", ".join(value(field) for field in some)
+        parts.append(f"printf('{begin}{between.join(['%s'] * len(some))}{end}', {written})")
+    return " || ".join(parts)
 
 
 def key_columns(table: Table) -> tuple[str, ...]:
@@ -121,27 +155,104 @@ def key_columns(table: Table) -> tuple[str, ...]:
     return (table.rowid,) if table.rowid else table.primary_key
 
 
-def select(table: Table, fields: Sequence[Field], *, load: bool, after: str) -> str:
-    """The statement that answers (key, row) for every row behind a key; after is a key it answered, empty to begin.
-
-    load: lines for LOAD DATA, else tuples for INSERT. A key is SQL text that SQLite reads back as the same values.
-    """
-    if load:
-        row = " || char(9) || ".join(f"({_load_value(field)})" for field in fields)
-        row += " || char(10)"
-    else:
-        row = "'(' || " + " || ',' || ".join(f"({_insert_value(field)})" for field in fields) + " || ')'"
+def key_text(table: Table) -> str:
+    """The expression of a row's key: SQL text that SQLite reads back as the same values."""
     keys = [catalogue.name(column) for column in key_columns(table)]
-    key = f"CAST({keys[0]} AS TEXT)" if table.rowid else " || ',' || ".join(_key_text(c) for c in keys)
-    where = f" WHERE ({', '.join(keys)}) > ({after})" if after else ""
-    return f"SELECT {key}, {row} FROM {catalogue.name(table.name)}{where} ORDER BY {', '.join(keys)}"
+    return f"CAST({keys[0]} AS TEXT)" if table.rowid else " || ',' || ".join(_key_part(c) for c in keys)
 
 
-def _key_text(c: str) -> str:
+def _key_part(c: str) -> str:
     return (
         f"CASE typeof({c}) WHEN 'text' THEN 'CAST(x''' || hex(CAST({c} AS BLOB)) || ''' AS TEXT)'"
         f" WHEN 'blob' THEN 'x''' || hex({c}) || '''' WHEN 'real' THEN {EXACT}({c}) ELSE CAST({c} AS TEXT) END"
     )
+
+
+@dataclass(frozen=True)
+class Range:
+    """Rows of a table by key: those behind `after`, up to and with `until`; empty for no bound."""
+
+    after: str = ""
+    until: str = ""
+
+    def where(self, table: Table) -> str:
+        """The rows as WHERE and ORDER BY clauses."""
+        keys = ", ".join(catalogue.name(column) for column in key_columns(table))
+        bounds = [f"({keys}) > ({self.after})"] if self.after else []
+        bounds += [f"({keys}) <= ({self.until})"] if self.until else []
+        return (f" WHERE {' AND '.join(bounds)}" if bounds else "") + f" ORDER BY {keys}"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that follow each other. data: as they are sent; last: key of the last one, the range's end when final."""
+
+    data: bytes
+    rows: int
+    last: str
+    final: bool
+
+
+def width(fields: Sequence[Field]) -> int:
+    """Bytes no row exceeds as it is sent."""
+    return 64 + sum(2 * field.holds.bytes + NUMBER_WIDTH for field in fields)
+
+
+def block_rows(fields: Sequence[Field], *, most: int = BLOCK_ROWS, size: int = BLOCK_BYTES) -> int:
+    """Rows to a block so that it stays below size bytes whatever they hold, one at least."""
+    if any(field.unmeasured for field in fields):
+        return 1
+    return max(1, min(most, BLOCK_ROWS, size // width(fields)))
+
+
+def key_at(connection: sqlite3.Connection, table: Table, span: Range, number: int) -> str:
+    """The key of the row of that number (from 1) in a range, empty when it has fewer."""
+    found = connection.execute(
+        f"SELECT {key_text(table)} FROM {catalogue.name(table.name)}{span.where(table)} LIMIT 1 OFFSET {number - 1}"
+    ).fetchone()
+    return bytes(found[0]).decode() if found else ""
+
+
+def largest(connection: sqlite3.Connection, table: Table, size: str, *, above: int = 0) -> str:
+    """The row for which an expression is largest, as `column = value`; empty when that is not above a number."""
+    columns = ", ".join(catalogue.name(column) for column in table.primary_key) or catalogue.name(table.rowid)
+    row = connection.execute(
+        f"SELECT {size} AS size, {columns} FROM {catalogue.name(table.name)} ORDER BY size DESC LIMIT 1"
+    ).fetchone()
+    if row is None or row[0] <= above:
+        return ""
+    values = (value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in row[1:])
+    names = table.primary_key or (table.rowid,)
+    return ", ".join(f"{name} = {value}" for name, value in zip(names, values, strict=True))
+
+
+def read_block(
+    connection: sqlite3.Connection, table: Table, fields: Sequence[Field], span: Range, *, load: bool
+) -> tuple[bytes, int]:
+    """All rows of a range as they are sent, and how many they are."""
+    between = "''" if load else "',' || char(10)"
+    data, count = connection.execute(
+        f"SELECT group_concat(r, {between}), count(*)"
+        f" FROM (SELECT {row_text(fields, load=load)} AS r FROM {catalogue.name(table.name)}{span.where(table)})"
+    ).fetchone()
+    return data or b"", count
+
+
+def blocks(
+    connection: sqlite3.Connection, table: Table, fields: Sequence[Field], span: Range, *, load: bool, count: int
+) -> Iterator[Block]:
+    """The rows of a range, so many to a block; the final one may be empty."""
+    after, final = span.after, False
+    while not final:
+        last = key_at(connection, table, Range(after, span.until), count)
+        final = not last
+        data, rows = read_block(connection, table, fields, Range(after, last or span.until), load=load)
+        yield Block(data, rows, last or span.until, final)
+        after = last
+
+
+def _code(mark: str) -> str:
+    return f"x'{ord(mark):02x}'"
 
 
 def load_statement(table: str, fields: Sequence[Field]) -> str:
@@ -161,7 +272,7 @@ def load_statement(table: str, fields: Sequence[Field]) -> str:
         columns.append(variable)
     return (
         f"LOAD DATA LOCAL INFILE 'dixis' INTO TABLE {identifier(table)} CHARACTER SET utf8mb4"
-        " FIELDS TERMINATED BY '\\t' ESCAPED BY '\\\\' LINES TERMINATED BY '\\n'"
+        f" FIELDS TERMINATED BY {_code(VALUE)} ESCAPED BY {_code(ESCAPE)} LINES TERMINATED BY {_code(LINE)}"
         f" ({', '.join(columns)})" + (f" SET {', '.join(sets)}" if sets else "")
     )
 
@@ -170,36 +281,3 @@ def insert_statement(table: str, fields: Sequence[Field]) -> bytes:
     """The beginning of the INSERT that tuples as select() writes them are put behind."""
     columns = ", ".join(identifier(item.target.name) for item in fields)
     return f"INSERT INTO {identifier(table)} ({columns}) VALUES\n".encode()
-
-
-@dataclass
-class Chunk:
-    """Rows of one transaction, taken from a running SELECT. keys: of the rows taken so far; size: bytes of them."""
-
-    keys: list[bytes] = field(default_factory=list)
-    size: int = 0
-
-
-class RowStream:
-    """A running select(), cut into chunks as it is read."""
-
-    def __init__(self, connection: sqlite3.Connection, sql: str) -> None:
-        self._cursor = connection.execute(sql)
-        self._ahead = self._cursor.fetchmany(BATCH)
-
-    @property
-    def ended(self) -> bool:
-        """True when every row has been taken."""
-        return not self._ahead
-
-    def take(self, chunk: Chunk, rows: int, size: int) -> Iterator[list[bytes]]:
-        """Batches of encoded rows until the chunk holds so many rows or bytes, or there are no more."""
-        while self._ahead and len(chunk.keys) < rows and chunk.size < size:
-            count = min(rows - len(chunk.keys), len(self._ahead))
-            batch, self._ahead = self._ahead[:count], self._ahead[count:]
-            lines = [line for _, line in batch]
-            chunk.keys += [key for key, _ in batch]
-            chunk.size += sum(map(len, lines))
-            if not self._ahead:
-                self._ahead = self._cursor.fetchmany(BATCH)
-            yield lines

@@ -5,79 +5,36 @@ A chunk is there exactly once whatever was killed: its rows and its line in `_di
 
 from __future__ import annotations
 
-import queue
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import pymysql
-
-from dixis_tui import rows, shape, verify
+from dixis_tui import catalogue, conversions, refusal, rows, shape, verify
 from dixis_tui.catalogue import SourceSchema, Table, TableContents
-from dixis_tui.config import Config, Group
+from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
-from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, Step, StoppedError, failed, passed
-from dixis_tui.rows import Chunk, Field, RowStream
+from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
+from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed
+from dixis_tui.rows import Field
 from dixis_tui.schema import copied_tables, read_source
-from dixis_tui.source import (
-    Snapshot,
-    latest_snapshot,
-    open_readonly,
-    snapshot_now,
-    snapshot_outcome,
-    source_host,
-)
+from dixis_tui.source import Snapshot, latest_snapshot, snapshot_now, snapshot_outcome, source_host
 from dixis_tui.target import (
+    ServerFacts,
     TargetConnection,
+    TargetError,
     connected,
     execute,
     identifier,
     query,
-    server_error,
     server_facts,
 )
 
-CHUNKS = "_dixis_chunks"
 # Tables with more rows than this are loaded without their secondary indexes, which are built afterwards.
 LARGE = 50_000
-INSERT_BYTES = 1 << 20
+# What a session of MySQL may use to build indexes: bytes for sorting, and threads; MariaDB has no such settings.
+DDL_BUFFER, DDL_THREADS = 64 << 20, 2
 DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
-
-CHUNKS_TABLE = f"""CREATE TABLE IF NOT EXISTS {identifier(CHUNKS)} (
-  run_id VARCHAR(128) NOT NULL,
-  snapshot CHAR(64) NOT NULL,
-  table_name VARCHAR(64) NOT NULL,
-  chunk INT UNSIGNED NOT NULL,
-  rows_stored BIGINT UNSIGNED NOT NULL,
-  last_key LONGTEXT NOT NULL,
-  finished TINYINT(1) NOT NULL,
-  stored_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP,
-  PRIMARY KEY (run_id, snapshot, table_name, chunk)
-) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"""
-
-
-class TransferError(DixisError):
-    """Rows could not be stored exactly; their chunk was taken back."""
-
-    def __init__(self, what: str, next_step: str) -> None:
-        super().__init__(what, safe="this chunk was taken back whole; finished chunks stay", next_step=next_step)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One table to copy. problems: why it cannot be copied exactly; empty when it can."""
-
-    table: Table
-    total: int
-    fields: tuple[Field, ...]
-    problems: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.table.name
 
 
 def steps(config: Config) -> tuple[Step, ...]:
@@ -167,10 +124,64 @@ def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     """One job for every table whose rows are copied; columns are matched by name, whatever their order."""
     schema, contents = read_source(ctx)
     targets = {table.lower(): columns for table, columns in shape.all_columns(connection).items()}
-    return [
-        _job(table, contents[table.name], targets.get(table.name.lower(), ()))
-        for table in copied_tables(ctx.config, schema)
-    ]
+    wanted = conversions.declared(ctx.config)
+    facts = server_facts(connection)
+    snapshot = latest_snapshot(ctx)
+    found = []
+    for table in copied_tables(ctx.config, schema):
+        columns = targets.get(table.name.lower(), ())
+        rules = wanted.get(table.name.lower(), [])
+        if rules and columns:
+            job = _converted_job(snapshot, table, contents[table.name], columns, rules)
+        else:
+            job = _job(table, contents[table.name], columns)
+        found.append(_with_packets(snapshot, job, facts))
+    return found
+
+
+def _converted_job(
+    snapshot: Snapshot,
+    table: Table,
+    contents: TableContents,
+    columns: Sequence[shape.ShapeColumn],
+    rules: Sequence[Conversion],
+) -> Job:
+    by_name = {column.name.lower(): column for column in columns}
+    wrong = conversions.problems(table, rules, by_name)
+    if wrong:
+        return replace(_job(table, contents, columns), problems=tuple(wrong))
+    converted = conversions.converted(table, rules, by_name)
+    with reading_jobs(snapshot.path, [Job(table, 0, (), converted=converted)]) as source:
+        job = _job(table, converted.contents(source, snapshot.path.parent, snapshot.sha256), columns)
+    return replace(job, converted=converted)
+
+
+def _with_packets(snapshot: Snapshot, job: Job, facts: ServerFacts) -> Job:
+    """The job, with a problem for each value that is too large for one packet of the server's.
+
+    By INSERT whole rows must fit; a value alone must fit in any case, or the application could not read it.
+    """
+    most = facts.max_allowed_packet
+    if rows.width(job.fields) < most:
+        return job
+    with reading_jobs(snapshot.path, [job]) as source:
+        return replace(job, problems=(*job.problems, *_too_large(source, job, facts)))
+
+
+def _too_large(source: sqlite3.Connection, job: Job, facts: ServerFacts) -> list[str]:
+    most = facts.max_allowed_packet
+    problems = []
+    for item in job.fields:
+        if item.holds.bytes >= most:
+            key = rows.largest(source, job.read, f"length(CAST({catalogue.name(item.source.name)} AS BLOB))")
+            problems.append(f"{item.source.name} holds {item.holds.bytes} bytes in the row with {key}")
+    if not problems and not facts.local_infile:
+        size = f"length({rows.row_text(job.fields, load=False)})"
+        head = len(rows.insert_statement(job.name, job.fields))
+        key = rows.largest(source, job.read, size, above=most - head - 1)
+        problems += [f"the row with {key}, written as an INSERT, is larger than a packet"] if key else []
+    told = f"; the server's max_allowed_packet is {most} bytes: raise it"
+    return [problem + told for problem in problems]
 
 
 def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeColumn]) -> Job:
@@ -316,17 +327,22 @@ def prepare(ctx: Context) -> Outcome:
                 ["if they are not needed:", *(f"DELETE FROM {identifier(name)};" for name in foreign)],
             )
         execute(connection, CHUNKS_TABLE)
+        if any(job.converted and job.converted.sets_aside for job in wanted):
+            execute(connection, conversions.QUARANTINE_TABLE)
         execute(connection, "SET SESSION foreign_key_checks = 0")
+        there = shape.table_names(connection)
         reset = [name for name, state in states.items() if state.reset]
         for name in reset:
             ctx.check_stop()
             # In this order a crash between the two is harmless: the table is empty and its checkpoints are reset again.
             execute(connection, f"TRUNCATE TABLE {identifier(name)}")
-            execute(
-                connection,
-                f"DELETE FROM {identifier(CHUNKS)} WHERE run_id = %s AND table_name = %s",
-                (ctx.run_id, name),
-            )
+            ours = [CHUNKS, conversions.QUARANTINE] if conversions.QUARANTINE in there else [CHUNKS]
+            for table in ours:
+                execute(
+                    connection,
+                    f"DELETE FROM {identifier(table)} WHERE run_id = %s AND table_name = %s",
+                    (ctx.run_id, name),
+                )
             connection.commit()
         dropped = _drop_indexes(ctx, connection, wanted, states)
         way = "LOAD DATA from a stream" if server_facts(connection).local_infile else "multi-row INSERT"
@@ -397,24 +413,39 @@ def _restore_preview(ctx: Context) -> list[str]:
 
 
 def restore_indexes(ctx: Context) -> Outcome:
-    """Put back what data.prepare dropped, as it is written in the journal."""
-    told = []
+    """Put back what data.prepare dropped, as it is written in the journal; on as many tables at once as streams."""
     with connected(ctx.config.target) as connection:
-        # As in the source, where nothing was checked: orphans are found by the phase validation, not here.
-        execute(connection, "SET SESSION foreign_key_checks = 0")
         missing = _to_restore(ctx, connection)
-        for table, clauses in missing.items():
-            ctx.check_stop()
-            ctx.progress(Progress("data.indexes", table, 0, len(clauses), "keys"))
-            execute(connection, f"ALTER TABLE {identifier(table)} {', '.join(clauses)}")
-            ctx.progress(Progress("data.indexes", table, len(clauses), len(clauses), "keys", Status.PASS))
-            told += [f"{table}: {clause}" for clause in clauses]
+    with ThreadPoolExecutor(ctx.config.data.streams, thread_name_prefix="indexes") as executor:
+        running = [executor.submit(_put_back, ctx, table, clauses) for table, clauses in missing.items()]
+    for done in running:
+        done.result()
+    told = [f"{table}: {clause}" for table, clauses in missing.items() for clause in clauses]
+    with connected(ctx.config.target) as connection:
         left = _to_restore(ctx, connection)
     if left:
         return failed("some indexes are still not there", [f"{t}: {c}" for t, clauses in left.items() for c in clauses])
     if any(event["round"] == len(ctx.recorded(RESTORED)) for event in ctx.recorded(DROPPED)):
         ctx.record(RESTORED, {"clauses": len(told)})
     return passed(f"{len(told)} indexes and foreign keys put back" if told else "nothing had been dropped", told)
+
+
+def _put_back(ctx: Context, table: str, clauses: Sequence[str]) -> None:
+    """Build all of a table's indexes in one statement, so that its rows are read once."""
+    ctx.check_stop()
+    with connected(ctx.config.target) as connection:
+        # As in the source, where nothing was checked: orphans are found by the phase validation, not here.
+        execute(connection, "SET SESSION foreign_key_checks = 0")
+        if query(connection, "SHOW VARIABLES LIKE 'innodb_ddl_buffer_size'"):
+            execute(
+                connection, f"SET SESSION innodb_ddl_buffer_size = {DDL_BUFFER}, innodb_ddl_threads = {DDL_THREADS}"
+            )
+        ctx.progress(Progress("data.indexes", table, 0, len(clauses), "keys"))
+        try:
+            execute(connection, f"ALTER TABLE {identifier(table)} {', '.join(clauses)}")
+        except TargetError as error:
+            raise refusal.twins(connection, table, clauses, error) from error
+        ctx.progress(Progress("data.indexes", table, len(clauses), len(clauses), "keys", Status.PASS))
 
 
 # Copying
@@ -435,6 +466,7 @@ def _copy_preview(ctx: Context, group: Group | None) -> list[str]:
         chosen, missing = _selected(ctx, jobs(ctx, connection), group)
         load = server_facts(connection).local_infile
     lines = [f"-- {job.name}: {job.total} rows in chunks of {ctx.config.data.chunk_rows}" for job in chosen]
+    lines += [f"-- {rule.column}: {rule.rule}" for job in chosen if job.converted for rule, _ in job.converted.rules]
     lines += [f"-- not in the source: {name}" for name in missing]
     if chosen and chosen[0].fields:
         first = chosen[0]
@@ -468,168 +500,20 @@ def _copy(ctx: Context, step: str, group: Group | None) -> Outcome:
     pool = Pool(ctx, step, snapshot, load=facts.local_infile, packet=min(INSERT_BYTES, facts.max_allowed_packet // 2))
     stored = pool.run(sorted(chosen, key=lambda job: -job.total))
     evidence = [f"{job.name}: {stored[job.name]} rows" for job in chosen]
+    changed = _conversions_done(snapshot, chosen)
+    evidence += [f"{c['column']}: {c['rule']}, {c['rows']} rows" for c in changed]
     if missing:
         evidence.append(f"not in the source: {', '.join(missing)}")
-    return passed(f"{len(chosen)} tables, {sum(stored.values())} rows", evidence, rows=sum(stored.values()))
+    total = sum(stored.values())
+    return passed(f"{len(chosen)} tables, {total} rows", evidence, rows=total, conversions=changed)
 
 
-class Pool:
-    """Copies tables on several streams, each with connections of its own. The first error ends all, between chunks."""
-
-    def __init__(self, ctx: Context, step: str, snapshot: Snapshot, *, load: bool, packet: int) -> None:
-        self._ctx = ctx
-        self._step = step
-        self._snapshot = snapshot
-        self._load = load
-        self._packet = packet
-        self._waiting: queue.SimpleQueue[Job] = queue.SimpleQueue()
-        self._failed = threading.Event()
-        self._stored: dict[str, int] = {}
-
-    def run(self, chosen: Sequence[Job]) -> dict[str, int]:
-        """Copy the tables; answers rows by table, those of earlier runs included. Raises what a stream raised first."""
-        for job in chosen:
-            self._waiting.put(job)
-        count = min(self._ctx.config.data.streams, len(chosen))
-        if not count:
-            return {}
-        with ThreadPoolExecutor(count, thread_name_prefix="copy") as executor:
-            streams = [executor.submit(self._stream) for _ in range(count)]
-        errors = [error for stream in streams if (error := stream.exception())]
-        for error in sorted(errors, key=lambda e: isinstance(e, StoppedError)):
-            raise error
-        return self._stored
-
-    def _stream(self) -> None:
-        try:
-            with (
-                closing(open_readonly(self._snapshot.path)) as source,
-                connected(self._ctx.config.target, local_infile=self._load) as target,
-            ):
-                rows.prepare(source)
-                execute(target, "SET SESSION foreign_key_checks = 0")
-                while True:
-                    try:
-                        job = self._waiting.get_nowait()
-                    except queue.Empty:
-                        return
-                    self._stored[job.name] = self._copy_table(source, target, job)
-        except BaseException:
-            self._failed.set()
-            raise
-
-    def _check_stop(self) -> None:
-        self._ctx.check_stop()
-        if self._failed.is_set():
-            raise StoppedError
-
-    def _tell(self, job: Job, done: int, status: Status = Status.RUNNING) -> None:
-        self._ctx.progress(Progress(self._step, job.name, done, job.total, state=status))
-
-    def _copy_table(self, source: sqlite3.Connection, target: TargetConnection, job: Job) -> int:
-        number, done, after, finished = self._checkpoint(target, job)
-        if not finished:
-            self._check_stop()
-            self._tell(job, done)
-            sql = rows.select(job.table, job.fields, load=self._load, after=after)
-            stream = RowStream(source, sql)
-            while not finished:
-                self._check_stop()
-                chunk = Chunk()
-                self._store(source, target, job, stream, chunk)
-                finished = stream.ended
-                key = chunk.keys[-1].decode() if chunk.keys else after
-                done += len(chunk.keys)
-                execute(
-                    target,
-                    f"INSERT INTO {identifier(CHUNKS)} "
-                    "(run_id, snapshot, table_name, chunk, rows_stored, last_key, finished)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                    (self._ctx.run_id, self._snapshot.sha256, job.name, number, len(chunk.keys), key, finished),
-                )
-                target.commit()
-                number += 1
-                self._tell(job, done)
-            self._carry_mark(target, job)
-        self._tell(job, done, Status.PASS)
-        return done
-
-    def _checkpoint(self, target: TargetConnection, job: Job) -> tuple[int, int, str, bool]:
-        """Where to go on: number of the next chunk, rows stored, last key, and whether all is there."""
-        found = query(
-            target,
-            f"SELECT chunk, last_key, finished, SUM(rows_stored) OVER () FROM {identifier(CHUNKS)}"
-            " WHERE run_id = %s AND snapshot = %s AND table_name = %s ORDER BY chunk DESC LIMIT 1",
-            (self._ctx.run_id, self._snapshot.sha256, job.name),
-        )
-        if not found:
-            return 1, 0, "", False
-        chunk, key, finished, stored = found[0]
-        return int(chunk) + 1, int(stored), str(key), bool(finished)
-
-    def _store(
-        self, source: sqlite3.Connection, target: TargetConnection, job: Job, stream: RowStream, chunk: Chunk
-    ) -> None:
-        """Send one chunk, not yet committed. Raises TransferError after taking it back when one row is not exact."""
-        data = self._ctx.config.data
-        batches = stream.take(chunk, data.chunk_rows, data.chunk_mib << 20)
-        if stream.ended:
-            return
-        if self._load:
-            stored, warnings = target.load(rows.load_statement(job.name, job.fields), map(b"".join, batches))
-        else:
-            stored, warnings = self._insert(target, job, batches)
-        if stored != len(chunk.keys) or warnings:
-            words = [str(row[2]) for row in query(target, "SHOW WARNINGS LIMIT 3")] if warnings else []
-            target.rollback()
-            raise _refused(source, job, chunk, stored, words)
-
-    def _insert(self, target: TargetConnection, job: Job, batches: Iterator[list[bytes]]) -> tuple[int, int]:
-        """The same rows by multi-row INSERTs; answers rows stored and warnings."""
-        head = rows.insert_statement(job.name, job.fields)
-        stored = warnings = 0
-        pending: list[bytes] = []
-        size = 0
-
-        def send() -> None:
-            nonlocal stored, warnings, size
-            try:
-                stored += target.query(head + b",\n".join(pending))
-            except pymysql.MySQLError as error:
-                raise server_error(error, f"{job.name}: storing rows") from error
-            warnings += target.warnings
-            pending.clear()
-            size = 0
-
-        for batch in batches:
-            for row in batch:
-                if pending and size + len(row) > self._packet:
-                    send()
-                    if warnings:
-                        return stored, warnings
-                pending.append(row)
-                size += len(row) + 2
-        if pending:
-            send()
-        return stored, warnings
-
-    def _carry_mark(self, target: TargetConnection, job: Job) -> None:
-        """Let the next number given out be the one SQLite would have given."""
-        mark = job.table.sequence
-        column = next((item for item in job.fields if item.target.automatic), None)
-        if mark is not None and column is not None and mark > column.holds.high:
-            execute(target, f"ALTER TABLE {identifier(job.name)} AUTO_INCREMENT = {mark + 1}")
-
-
-def _refused(source: sqlite3.Connection, job: Job, chunk: Chunk, stored: int, words: Sequence[str]) -> TransferError:
-    """The error for a chunk that did not arrive as it was, with the row named where the server names it."""
-    what = f"{job.name}: {len(chunk.keys)} rows sent, {stored} stored"
-    if words:
-        what += "; the server says: " + "; ".join(words)
-        row = words[0].rpartition(" at row ")[2]
-        if row.isdigit() and 0 < int(row) <= len(chunk.keys):
-            keys = ", ".join(rows.key_columns(job.table))
-            what += f"; the first such row has {keys} = {chunk.keys[int(row) - 1].decode(errors='replace')}"
-    return TransferError(
-        what + ".", "mend this row in the source or the column in the target, then begin the phase anew"
-    )
+def _conversions_done(snapshot: Snapshot, chosen: Sequence[Job]) -> list[dict[str, str | int]]:
+    """Every declared conversion of these tables with the number of rows it changed or set aside."""
+    found: list[dict[str, str | int]] = []
+    for job in chosen:
+        if job.converted:
+            with reading_jobs(snapshot.path, [job]) as source:
+                counted = job.converted.counted(source)
+            found += [{"column": rule.column, "rule": rule.rule, "rows": count} for rule, count in counted]
+    return found

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import difflib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from dixis_tui import catalogue, shape
+from dixis_tui import catalogue, conversions, shape
 from dixis_tui.config import Config, Vat
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed, warned
@@ -26,7 +26,10 @@ SHIPPING, DISCOUNT = "shipping_cost", "discount_amount"
 
 
 class TableCount(BaseModel):
-    """Rows of one table on both sides. rows_target is None when the target has no such table."""
+    """Rows of one table on both sides. rows_target is None when the target has no such table.
+
+    set_aside: rows that a declared conversion has put into quarantine; they are no difference.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,6 +37,7 @@ class TableCount(BaseModel):
     rows_source: int
     rows_target: int | None
     status: Literal["equal", "different", "missing"]
+    set_aside: int = 0
 
 
 class VerifyReport(BaseModel):
@@ -111,8 +115,13 @@ def steps(config: Config) -> tuple[Step, ...]:
 # Counts
 
 
-def compare_counts(source: sqlite3.Connection, target: TargetConnection, tables: Iterable[str]) -> list[TableCount]:
-    """Rows of each table on both sides."""
+def compare_counts(
+    source: sqlite3.Connection,
+    target: TargetConnection,
+    tables: Iterable[str],
+    set_aside: Mapping[str, int] | None = None,
+) -> list[TableCount]:
+    """Rows of each table on both sides. set_aside: rows in quarantine, by table."""
     there = {name.lower(): name for name in shape.table_names(target)}
     counts = []
     for table in tables:
@@ -122,15 +131,18 @@ def compare_counts(source: sqlite3.Connection, target: TargetConnection, tables:
             counts.append(TableCount(table=table, rows_source=mine, rows_target=None, status="missing"))
             continue
         theirs = int(query(target, f"SELECT COUNT(*) FROM {identifier(name)}")[0][0])
-        status: Literal["equal", "different"] = "equal" if mine == theirs else "different"
-        counts.append(TableCount(table=table, rows_source=mine, rows_target=theirs, status=status))
+        aside = (set_aside or {}).get(table, 0)
+        status: Literal["equal", "different"] = "equal" if mine == theirs + aside else "different"
+        counts.append(TableCount(table=table, rows_source=mine, rows_target=theirs, status=status, set_aside=aside))
     return counts
 
 
 def _counts(ctx: Context, target: TargetConnection) -> list[TableCount]:
-    with reading(latest_snapshot(ctx)) as source:
+    snapshot = latest_snapshot(ctx)
+    aside = conversions.set_aside(target, ctx.run_id, snapshot.sha256)
+    with reading(snapshot) as source:
         schema = catalogue.read_schema(source)
-        return compare_counts(source, target, [table.name for table in copied_tables(ctx.config, schema)])
+        return compare_counts(source, target, [table.name for table in copied_tables(ctx.config, schema)], aside)
 
 
 def check_counts(ctx: Context) -> Outcome:
@@ -142,6 +154,7 @@ def check_counts(ctx: Context) -> Outcome:
     evidence += [
         f"{c.table:<{width}} {c.rows_source:>10} {'-' if c.rows_target is None else c.rows_target:>10}"
         + ("" if c.status == "equal" else f"  {c.status}")
+        + (f"  {c.set_aside} set aside" if c.set_aside else "")
         for c in counts
     ]
     wrong = [count.table for count in counts if count.status != "equal"]

@@ -176,14 +176,27 @@ def test_a_pid_that_was_given_to_a_stranger_is_left_alone(
     server = pids(world.directory)["server"]
     assert server is not None
     pid_file = world.directory / "server" / "server.pid"
-    stranger = processes.spawn(["/bin/sleep", "600"], log=tmp_path / "log", pid_file=pid_file)
+    stranger = processes.spawn(["/bin/sleep", "600"], log=tmp_path / "log", pid_file=tmp_path / "pid")
     try:
+        pid_file.write_text(f"{stranger} {pid_file.read_text().split()[1]}\n")
         assert sandbox.status(world.directory).state == "broken"
         os.kill(server, signal.SIGKILL)
         sandbox.down(world.directory)
         assert processes.alive(stranger)
     finally:
         processes.end(stranger, force=True)
+
+
+def test_a_folder_with_a_greek_name_and_a_space_is_as_good(small_source: Path, tmp_path: Path) -> None:
+    directory = tmp_path / "δοκιμή μία"
+    sandbox.up(directory, server=KINDS[0], source=small_source)
+    started = pids(directory)
+    try:
+        assert sandbox.status(directory).state == "up"
+    finally:
+        sandbox.down(directory)
+    assert not any(processes.alive(pid) for pid in started.values() if pid)
+    assert not directory.exists()
 
 
 def test_down_ends_what_runs_over_ssh(make_world: Callable[..., World], small_source: Path) -> None:

@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import shape, transfer
-from dixis_tui.model import Status, StoppedError
+from dixis_tui.copying import CHUNKS
+from dixis_tui.model import DixisError, Status, StoppedError
+from dixis_tui.refusal import TransferError
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import execute, query
-from dixis_tui.transfer import CHUNKS, TransferError
 from tests.data_path import Driver, make_driver
 
 AWKWARD = (
@@ -35,6 +36,8 @@ AWKWARD = (
     "🫒 four bytes",
     " spaces around ",
     "\x1a\b\x7f",
+    "\x1d\x1e\x1f \x1dN \x1f\x1e\x1d",
+    "\x1dN",
     "x" * 70_000,
 )
 BYTES = (b"", b"\0\xff\\\n\t\r'\"", bytes(range(256)) * 300)
@@ -144,6 +147,7 @@ def test_rows_the_collation_takes_for_equal_stop_the_chunk(
         driver.copy()
     assert "names: 4 rows sent, 3 stored" in caught.value.what
     assert "Duplicate entry" in caught.value.what
+    assert "the row with id = 3 takes the place of the row with id = 2" in caught.value.what
     with closing(driver.target()) as target:
         assert query(target, "SELECT COUNT(*) FROM names") == [(0,)]
 
@@ -161,8 +165,7 @@ def test_a_narrower_column_is_refused_and_the_row_named(
         execute(target, "ALTER TABLE names MODIFY name VARCHAR(5)")
     with pytest.raises(Exception, match=r"too long|truncated") as caught:
         driver.copy()
-    if way == "load":
-        assert "rowid = 2" in str(caught.value)
+    assert "the row with id = 2 has name = 'much too long', the target has varchar(5)" in str(caught.value)
     with closing(driver.target()) as target:
         execute(target, "ALTER TABLE names MODIFY name VARCHAR(50), MODIFY price DECIMAL(10,2)")
         assert query(target, "SELECT COUNT(*) FROM names") == [(0,)]
@@ -287,3 +290,40 @@ def test_progress_ends_at_the_number_of_rows(server: RunningServer, database: st
     assert told[0] == (0, 30_000, Status.RUNNING)
     assert told[-1] == (30_000, 30_000, Status.PASS)
     assert sorted(done for done, _, _ in told) == [done for done, _, _ in told]
+
+
+def test_a_value_larger_than_a_packet_is_named_before_the_first_row(
+    server: RunningServer, database: str, tmp_path: Path, way: str
+) -> None:
+    assert way
+    statements = [
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, word TEXT, note TEXT)",
+        "INSERT INTO notes VALUES (7, 'short', printf('%.*c', 3000000, 'x')), (8, 'short', 'short')",
+    ]
+    driver = make_driver(server, database, tmp_path, statements)
+    driver.make_tables()
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT @@GLOBAL.max_allowed_packet")
+        (before,) = cursor.fetchone() or (0,)
+        cursor.execute("SET GLOBAL max_allowed_packet = 2097152")
+        try:
+            refused = driver.copy()[-1]
+        finally:
+            cursor.execute(f"SET GLOBAL max_allowed_packet = {before}")
+    assert refused.status is Status.FAIL
+    (line,) = refused.evidence
+    assert line.startswith("notes: note holds 3000000 bytes in the row with id = 7; the server's max_allowed_packet")
+
+
+def test_rows_a_unique_key_cannot_tell_apart_are_named_when_it_is_put_back(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "LARGE", 1)
+    statements = [
+        "CREATE TABLE names (id INTEGER PRIMARY KEY, name VARCHAR UNIQUE)",
+        "INSERT INTO names VALUES (1, 'Μέλι'), (2, 'Ελιά'), (3, 'ΕΛΙΑ'), (4, 'Τυρί')",
+    ]
+    driver = make_driver(server, database, tmp_path, statements)
+    driver.make_tables()
+    with pytest.raises(DixisError, match=r"id = 2 and 3 with '(Ελιά|ΕΛΙΑ)'"):
+        driver.copy()

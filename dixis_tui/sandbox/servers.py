@@ -68,6 +68,7 @@ class RunningServer:
     app_password: str = field(repr=False)
     admin_user: str = ADMIN_USER
     app_user: str = APP_USER
+    command: tuple[str, ...] = field(default=(), repr=False)
 
     def connect(self, *, database: str | None = None, autocommit: bool = True) -> pymysql.Connection[Cursor]:
         """A connection of the admin's over verified TLS."""
@@ -88,6 +89,15 @@ class RunningServer:
     def kill(self) -> None:
         """End the server as a power cut would."""
         processes.end(self.pid, force=True)
+
+    def restart(self) -> None:
+        """Start an ended server again, on its files and port. Raises DixisError as start_server() does."""
+        # A killed server leaves the lock of its socket behind, and with it a pid that may not be gone yet.
+        self.socket.with_name(f"{self.socket.name}.lock").unlink(missing_ok=True)
+        command = [word for word in self.command if not word.startswith("--init-file=")]
+        self.pid = processes.spawn(command, log=self.log, pid_file=self.directory / "server.pid")
+        if not _comes_up(self):
+            raise _not_started(self.binary, self.log)
 
 
 def find_servers() -> dict[Kind, ServerBinary]:
@@ -162,6 +172,7 @@ def start_server(binary: ServerBinary, directory: Path, *, options: Sequence[str
                 ca_file=certificates.ca,
                 admin_password=admin_password,
                 app_password=app_password,
+                command=tuple(command),
             )
             if _comes_up(server):
                 return server
@@ -170,7 +181,11 @@ def start_server(binary: ServerBinary, directory: Path, *, options: Sequence[str
                 break
     finally:
         accounts.unlink(missing_ok=True)
-    raise DixisError(
+    raise _not_started(binary, log)
+
+
+def _not_started(binary: ServerBinary, log: Path) -> DixisError:
+    return DixisError(
         f"{binary} did not start. The end of its log:\n{processes.tail(log)}",
         safe="nothing was left running",
         next_step=f"read {log}; set DIXIS_MYSQLD to use another MySQL",

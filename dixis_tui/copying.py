@@ -263,7 +263,7 @@ class Pool:
                 " SUM(rows_stored) OVER (PARTITION BY table_name, part) in_all,"
                 " ROW_NUMBER() OVER (PARTITION BY table_name, part ORDER BY chunk DESC) newest"
                 f" FROM {identifier(CHUNKS)} c WHERE run_id = %s AND snapshot = %s) latest WHERE newest = 1",
-                (self._ctx.run_id, self._snapshot.sha256),
+                (self._ctx.run_id, self._snapshot.taking),
             )
         }
         waiting: list[Work] = []
@@ -359,7 +359,7 @@ class Pool:
                 " VALUES (%s, %s, %s, %s, %s, %s, %s)",
                 (
                     self._ctx.run_id,
-                    self._snapshot.sha256,
+                    self._snapshot.taking,
                     work.job.name,
                     aside.key,
                     aside.column,
@@ -379,7 +379,7 @@ class Pool:
                 " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
                 (
                     self._ctx.run_id,
-                    self._snapshot.sha256,
+                    self._snapshot.taking,
                     work.job.name,
                     work.part,
                     work.chunk,

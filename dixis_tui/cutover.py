@@ -9,7 +9,7 @@ from dixis_tui import envfile, laravel, verify
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
-from dixis_tui.journal import SWITCHED
+from dixis_tui.journal import SWITCHED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Step, failed, passed
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.target import connected, identifier, query
@@ -262,6 +262,7 @@ def _open(ctx: Context) -> Outcome:
     written = _written_since(ctx)
     if written is not None:
         return written
+    ctx.record(WENT_LIVE, {"database": ctx.config.target.database})
     laravel.go_up(ctx)
     ctx.record("window-closed", {})
     return passed("the shop is open, on MySQL")

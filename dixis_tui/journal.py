@@ -41,6 +41,8 @@ GENESIS = "0" * 64
 
 # The application is being led to the target: data names the copy of its environment file that leads back.
 SWITCHED = "application-switched"
+# Traffic is let in on the target: data names the database, which from then on may hold what customers wrote.
+WENT_LIVE = "went-live"
 
 _metadata = MetaData()
 _events = Table(

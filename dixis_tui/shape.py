@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dixis_tui.target import TargetConnection, identifier, query
+
+Named = TypeVar("Named")
+
+
+def named(there: Mapping[str, Named], name: str) -> Named | None:
+    """What stands under a name: that very name, else the only one that differs from it by case alone."""
+    if name in there:
+        return there[name]
+    alike = [found for other, found in there.items() if other.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else None
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,11 @@ class Snapshot(BaseModel):
     taken_at: str
     mark: Mark
 
+    @property
+    def taking(self) -> str:
+        """64 hexadecimal digits that name this taking: the same bytes taken again are another one, loaded anew."""
+        return hashlib.sha256(f"{self.path.name} {self.sha256}".encode()).hexdigest()
+
 
 def mark(host: Host, path: str) -> Mark:
     """The mark of a live database. Raises SourceError when there is none or it is no SQLite database."""

@@ -15,6 +15,7 @@ from dixis_tui.catalogue import SourceSchema, Table, TableContents
 from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
+from dixis_tui.journal import WENT_LIVE
 from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed
 from dixis_tui.rows import Field
 from dixis_tui.schema import copied_tables, read_source
@@ -123,13 +124,13 @@ def take_definitive(ctx: Context) -> Outcome:
 def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     """One job for every table whose rows are copied; columns are matched by name, whatever their order."""
     schema, contents = read_source(ctx)
-    targets = {table.lower(): columns for table, columns in shape.all_columns(connection).items()}
+    targets = shape.all_columns(connection)
     wanted = conversions.declared(ctx.config)
     facts = server_facts(connection)
     snapshot = latest_snapshot(ctx)
     found = []
     for table in copied_tables(ctx.config, schema):
-        columns = targets.get(table.name.lower(), ())
+        columns = shape.named(targets, table.name) or ()
         rules = wanted.get(table.name.lower(), [])
         if rules and columns:
             job = _converted_job(snapshot, table, contents[table.name], columns, rules)
@@ -241,7 +242,7 @@ def _states(ctx: Context, connection: TargetConnection, wanted: Sequence[Job], s
             connection,
             f"SELECT table_name, snapshot = %s, SUM(rows_stored) FROM {identifier(CHUNKS)} WHERE run_id = %s"
             " GROUP BY table_name, snapshot = %s",
-            (snapshot.sha256, ctx.run_id, snapshot.sha256),
+            (snapshot.taking, ctx.run_id, snapshot.taking),
         ):
             known.setdefault(str(table), {})[bool(is_current)] = int(stored)
     states = {}
@@ -306,6 +307,13 @@ def _prepare_preview(ctx: Context) -> list[str]:
 def prepare(ctx: Context) -> Outcome:
     """Refuse what cannot be copied exactly and rows of others; begin stale tables anew; drop large tables' indexes."""
     snapshot = latest_snapshot(ctx)
+    database = ctx.config.target.database
+    if any(event["database"] == database for event in ctx.recorded(WENT_LIVE)):
+        return failed(
+            f"the shop has run on {database}: it may hold what customers wrote, and is not overwritten",
+            [],
+            [f'use another database, which the Schema phase makes: [target] database = "{database}_2"'],
+        )
     with connected(ctx.config.target) as connection:
         wanted = jobs(ctx, connection)
         problems = [f"{job.name}: {problem}" for job in wanted for problem in job.problems]
@@ -324,7 +332,10 @@ def prepare(ctx: Context) -> Outcome:
                     f"{name}: {state.there} rows, {state.current + state.older} of them ours"
                     for name, state in foreign.items()
                 ],
-                ["if they are not needed:", *(f"DELETE FROM {identifier(name)};" for name in foreign)],
+                [
+                    "they may be what somebody still needs: look at them, and take a dump first",
+                    'then use an empty database: [target] database = "…", or remove these rows by hand',
+                ],
             )
         execute(connection, CHUNKS_TABLE)
         if any(job.converted and job.converted.sets_aside for job in wanted):
@@ -453,12 +464,12 @@ def _put_back(ctx: Context, table: str, clauses: Sequence[str]) -> None:
 
 def _selected(ctx: Context, wanted: Sequence[Job], group: Group | None) -> tuple[list[Job], list[str]]:
     """The jobs of a group, or those of no group, and the group's names that the source does not have."""
-    by_name = {job.name.lower(): job for job in wanted}
+    by_name = {job.name: job for job in wanted}
     if group is not None:
-        names = [name.lower() for name in group.tables]
-        return [by_name[n] for n in names if n in by_name], [n for n in group.tables if n.lower() not in by_name]
-    grouped = {name.lower() for each in ctx.config.data.groups for name in each.tables}
-    return [job for name, job in by_name.items() if name not in grouped], []
+        found = {name: shape.named(by_name, name) for name in group.tables}
+        return [job for job in found.values() if job], [name for name, job in found.items() if job is None]
+    grouped = [shape.named(by_name, name) for each in ctx.config.data.groups for name in each.tables]
+    return [job for job in wanted if job not in grouped], []
 
 
 def _copy_preview(ctx: Context, group: Group | None) -> list[str]:

@@ -122,11 +122,11 @@ def compare_counts(
     set_aside: Mapping[str, int] | None = None,
 ) -> list[TableCount]:
     """Rows of each table on both sides. set_aside: rows in quarantine, by table."""
-    there = {name.lower(): name for name in shape.table_names(target)}
+    there = {name: name for name in shape.table_names(target)}
     counts = []
     for table in tables:
         mine = int(source.execute(f"SELECT count(*) FROM {catalogue.name(table)}").fetchone()[0])
-        name = there.get(table.lower())
+        name = shape.named(there, table)
         if name is None:
             counts.append(TableCount(table=table, rows_source=mine, rows_target=None, status="missing"))
             continue
@@ -139,7 +139,7 @@ def compare_counts(
 
 def _counts(ctx: Context, target: TargetConnection) -> list[TableCount]:
     snapshot = latest_snapshot(ctx)
-    aside = conversions.set_aside(target, ctx.run_id, snapshot.sha256)
+    aside = conversions.set_aside(target, ctx.run_id, snapshot.taking)
     with reading(snapshot) as source:
         schema = catalogue.read_schema(source)
         return compare_counts(source, target, [table.name for table in copied_tables(ctx.config, schema)], aside)

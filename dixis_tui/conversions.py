@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -314,6 +315,8 @@ def _misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str
 
 def _number_misfit(value: Value, kind: str, full: str) -> str | None:
     assert isinstance(value, int | float)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "no finite number"
     if kind in INTEGER_BITS:
         if isinstance(value, float):
             return f"a number with a fraction in {full}"

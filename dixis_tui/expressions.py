@@ -157,6 +157,25 @@ def columns_of(sql: str, columns: Collection[str]) -> list[str]:
     return [] if tree is None else list(dict.fromkeys(node.name.lower() for node in tree.find_all(exp.Column)))
 
 
+def read_as_text(sql: str, columns: Collection[str]) -> set[str]:
+    """The columns, in lower case, whose values an expression takes as texts; each side words numbers its own way."""
+    tree = parsed(sql, columns)
+    texts = [] if tree is None else tree.find_all(*TEXTS, exp.Length)
+    return {column.name.lower() for node in texts for column in node.find_all(exp.Column)}
+
+
+def computes(sql: str, columns: Collection[str]) -> tuple[set[str], bool]:
+    """The columns, in lower case, an expression adds or multiplies, and whether a constant with a fraction is among it.
+
+    SQLite computes fractions as doubles, the target as decimals.
+    """
+    tree = parsed(sql, columns)
+    sums = [] if tree is None else list(tree.find_all(exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Abs, exp.Neg))
+    names = {column.name.lower() for node in sums for column in node.find_all(exp.Column)}
+    constants = [one for node in sums for one in node.find_all(exp.Literal) if not one.is_string]
+    return names, any(not str(one.this).isdigit() for one in constants)
+
+
 def makes_text(sql: str, columns: Collection[str]) -> bool:
     return isinstance(parsed(sql, columns), TEXTS)
 

@@ -6,8 +6,9 @@ import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
-from dixis_tui import differences, laravel, shape
+from dixis_tui import conversions, differences, laravel, shape
 from dixis_tui.catalogue import (
     SourceSchema,
     Table,
@@ -34,8 +35,10 @@ from dixis_tui.target import (
     query,
     server_facts,
 )
-from dixis_tui.translate import PREFIX, Abilities, TargetTable, Translation, table_obstacle, translate
+from dixis_tui.translate import PREFIX, Abilities, Finding, TargetTable, Translation, table_obstacle, translate
 
+# Findings about values, which a conversion can mend.
+VALUE_KINDS = frozenset({"values", "moments", "fraction", "inexact", "datetimes"})
 TWIN = "_dixis_twin"
 # Tables of our own on the target begin like this; they are never taken for the shop's.
 OWN = "_dixis_"
@@ -276,7 +279,23 @@ def translated(ctx: Context, connection: TargetConnection) -> Translation:
         with reading(snapshot) as source:
             merged = merged_keys(source, connection, target, schema, contents, ctx.check_stop)
         keep_merged(kept, merged)
-    return translate(schema, contents, server=server, collation=target.collation, types=ctx.config.types, merged=merged)
+    translation = translate(
+        schema, contents, server=server, collation=target.collation, types=ctx.config.types, merged=merged
+    )
+    return replace(translation, findings=tuple(_unless_converted(ctx.config, f) for f in translation.findings))
+
+
+def _unless_converted(config: Config, finding: Finding) -> Finding:
+    """A finding about values that a declared conversion is there to mend is a note: the operator has given the word."""
+    rules = [
+        rule.rule
+        for rule in conversions.declared(config).get(finding.table.lower(), ())
+        if rule.column_name.lower() == finding.object.lower()
+    ]
+    if finding.kind not in VALUE_KINDS or not rules:
+        return finding
+    proposal = f"converted as declared: {', '.join(rules)}; what that leaves must fit"
+    return replace(finding, severity="note", proposal=proposal)
 
 
 @contextmanager

@@ -454,6 +454,12 @@ class _Translator:
             why = "reads the numbered column"
         elif set(reads) - set(there):
             why = "reads a column that is left out"
+        elif self._worded_otherwise(table, expressions.read_as_text(column.generated, names)):
+            why = "reads a number or a moment as a text, which the target words in another way"
+        else:
+            summed, fraction = expressions.computes(column.generated, names)
+            if fraction or self._families(table, summed) - {"integer"}:
+                why = "computes with fractions, which the target rounds in another way"
         if why:
             what = f"generated column {column.name}: {column.generated} {why}"
             self._find("warning", table.name, column.name, "generated", what, "an ordinary column with today's values")
@@ -461,6 +467,14 @@ class _Translator:
         where = "STORED" if column.stored else "VIRTUAL"
         not_null = column.not_null and not self.server.mariadb
         return TargetColumn(column.name, kind, not_null, generated=f"GENERATED ALWAYS AS ({expression}) {where}")
+
+    def _worded_otherwise(self, table: Table, read_as_text: Collection[str]) -> bool:
+        """True when one of these columns holds what the two sides write out as different texts: 10.5 and 10.50."""
+        return bool(self._families(table, read_as_text) - {"text", "integer"})
+
+    def _families(self, table: Table, wanted: Collection[str]) -> set[Family]:
+        held = self.contents[table.name].columns
+        return {_family(c.declared, held[c.name]) for c in table.columns if c.name.lower() in wanted}
 
     def _type(self, table: Table, column: Column, holds: ColumnContents, keyed: bool) -> str:
         group = self._groups.of((table.name.lower(), column.name.lower()))

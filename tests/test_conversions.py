@@ -44,7 +44,7 @@ SHAPE = (
 def make_shaped(driver: Driver) -> None:
     """Tables with the types an application's own migrations would give them."""
     driver.snapshot()
-    driver.run(schema.steps(driver.config)[:2])
+    driver.run(step for step in schema.steps(driver.config) if step.id in ("schema.database", "schema.user"))
     with closing(driver.target()) as target:
         for statement in SHAPE:
             execute(target, statement)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from checks import application, configuration, source, space, target
 from checks.registry import REGISTRY, Check
-from dixis_tui.model import Step
+from dixis_tui.step import Step
 
 FAMILIES = (configuration, source, target, application, space)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dixis_tui.context import Context
-from dixis_tui.model import Kind, Outcome, Status, Step
+from dixis_tui.model import Kind, Outcome, Status
+from dixis_tui.step import Step
 
 Severity = Literal["fail", "warn"]
 

@@ -21,8 +21,9 @@ from textual.worker import Worker
 
 import screens
 from dixis_tui.journal import Event
-from dixis_tui.model import DixisError, Kind, Phase, Progress, Status, Step, StoppedError
+from dixis_tui.model import DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
+from dixis_tui.step import Phase, Step
 from screens import requests, words
 from screens.board import Board
 from screens.confirm import ConfirmDialog

@@ -12,7 +12,8 @@ from dixis_tui import backup, rsync
 from dixis_tui.config import Assets, Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
-from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed
+from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
+from dixis_tui.step import Step
 
 # Checksums, because a file of the same size and time may still be another.
 SEND = ("-rltc", "--partial-dir=.rsync-partial", "--info=progress2,stats2", "--no-human-readable", "--outbuf=L")

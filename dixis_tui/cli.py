@@ -17,8 +17,9 @@ import click
 from dixis_tui import config as configuration
 from dixis_tui import headless, plan, report, verify
 from dixis_tui.journal import HeldError, JournalError
-from dixis_tui.model import DixisError, Phase
+from dixis_tui.model import DixisError
 from dixis_tui.runner import Runner
+from dixis_tui.step import Phase
 
 F = TypeVar("F", bound=Callable[..., Any])
 ServerKind = Literal["mysql", "mariadb"]

@@ -10,8 +10,9 @@ from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.journal import SWITCHED, WENT_LIVE
-from dixis_tui.model import DixisError, Kind, Outcome, Step, failed, passed
+from dixis_tui.model import DixisError, Kind, Outcome, failed, passed
 from dixis_tui.source import latest_snapshot, mark, source_host
+from dixis_tui.step import Step
 from dixis_tui.target import connected, identifier, query
 
 # Laravel's names of the drivers that reach the target.

@@ -17,8 +17,9 @@ from typing import TextIO
 import click
 
 from dixis_tui.config import ConfigError
-from dixis_tui.model import DixisError, Kind, Outcome, Phase, Progress, Status, Step, StoppedError
+from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
+from dixis_tui.step import Phase, Step
 
 # Lines of a preview and of evidence that are printed.
 PREVIEW, EVIDENCE = 12, 20

@@ -10,7 +10,8 @@ import humanize
 from dixis_tui import backup
 from dixis_tui.config import Config
 from dixis_tui.context import Context
-from dixis_tui.model import Kind, Outcome, Step, passed, warned
+from dixis_tui.model import Kind, Outcome, passed, warned
+from dixis_tui.step import Step
 from dixis_tui.target import TargetConnection, connected, execute, query
 
 PROBES = 20

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from dixis_tui import assets, cutover, monitor, rollback, schema, transfer, verify
 from dixis_tui.config import Config
-from dixis_tui.model import Kind, Phase, Plan, Step
+from dixis_tui.model import Kind
+from dixis_tui.step import Phase, Plan, Step
 
 # Minutes after the window has opened by which the operators' plan wants a phase done.
 MINUTES = {"schema": 15, "data": 45, "assets": 75, "validation": 90, "cutover": 120}

@@ -8,8 +8,9 @@ import humanize
 from pydantic import BaseModel, ConfigDict
 
 from dixis_tui.journal import RunState, Signature
-from dixis_tui.model import Status, Step
+from dixis_tui.model import Status
 from dixis_tui.runner import Runner
+from dixis_tui.step import Step
 
 
 class _Frozen(BaseModel):

@@ -14,8 +14,9 @@ from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import HostError, join
 from dixis_tui.journal import SWITCHED
-from dixis_tui.model import DixisError, Kind, Outcome, Phase, Step, failed, passed, warned
+from dixis_tui.model import DixisError, Kind, Outcome, failed, passed, warned
 from dixis_tui.source import DamagedError, Snapshot, SourceError, examine, located, sound, source_host
+from dixis_tui.step import Phase, Step
 
 
 def phase(config: Config) -> Phase:

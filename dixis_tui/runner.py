@@ -19,7 +19,8 @@ from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import Host, LocalHost, open_host
 from dixis_tui.journal import Event, Journal, Lock, RunState, advance, fold, interrupted
-from dixis_tui.model import DixisError, Kind, Outcome, Phase, Plan, Progress, Status, Step, StoppedError
+from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, StoppedError
+from dixis_tui.step import Phase, Plan, Step
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,10 @@ from dixis_tui.catalogue import (
 from dixis_tui.collisions import keep_merged, load_merged, merged_keys
 from dixis_tui.config import Config, Index, Target
 from dixis_tui.context import Context
-from dixis_tui.model import Kind, Outcome, Status, Step, failed, passed, warned
+from dixis_tui.model import Kind, Outcome, Status, failed, passed, warned
 from dixis_tui.shape import Definition
 from dixis_tui.source import latest_snapshot, open_readonly, reading
+from dixis_tui.step import Step
 from dixis_tui.target import (
     TargetConnection,
     TargetError,

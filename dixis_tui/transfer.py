@@ -16,10 +16,11 @@ from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
 from dixis_tui.journal import WENT_LIVE
-from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed
+from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.rows import Field
 from dixis_tui.schema import copied_tables, read_source
 from dixis_tui.source import Snapshot, latest_snapshot, snapshot_now, snapshot_outcome, source_host
+from dixis_tui.step import Step
 from dixis_tui.target import (
     ServerFacts,
     TargetConnection,

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict
 from dixis_tui import catalogue, conversions, shape
 from dixis_tui.config import Config, Vat
 from dixis_tui.context import Context
-from dixis_tui.model import Kind, Outcome, Progress, Status, Step, failed, passed, warned
+from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed, warned
 from dixis_tui.schema import copied_tables
 from dixis_tui.source import latest_snapshot, reading
+from dixis_tui.step import Step
 from dixis_tui.target import Row, TargetConnection, connected, identifier, query
 
 CENT = Decimal("0.01")

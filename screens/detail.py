@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from dixis_tui.model import Kind, Status, Step
+from dixis_tui.model import Kind, Status
 from dixis_tui.runner import Runner
+from dixis_tui.step import Step
 from screens import words
 
 

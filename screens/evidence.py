@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import Footer
 
-from dixis_tui.model import Step
 from dixis_tui.runner import Runner
+from dixis_tui.step import Step
 from screens.detail import describe
 from screens.view import View
 from screens.widgets import Detail, Headline

@@ -13,8 +13,9 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
 from dixis_tui.journal import Event
-from dixis_tui.model import Kind, Phase, Plan, Status, Step
+from dixis_tui.model import Kind, Status
 from dixis_tui.runner import LogLine, Runner
+from dixis_tui.step import Phase, Plan, Step
 from screens import words
 from screens.board import Board
 from screens.detail import describe

@@ -13,8 +13,9 @@ from textual.message import Message
 from textual.widgets import DataTable, RichLog, Static
 
 from dixis_tui.journal import Event
-from dixis_tui.model import Phase, Status
+from dixis_tui.model import Status
 from dixis_tui.runner import LogLine, Runner
+from dixis_tui.step import Phase
 from screens import words
 from screens.board import SHOWN, Board, Track
 

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from dixis_tui.config import Config
 from dixis_tui.journal import Event, RunState, StepState
-from dixis_tui.model import Kind, Outcome, Phase, Plan, Progress, Status, Step
+from dixis_tui.model import Kind, Outcome, Progress, Status
 from dixis_tui.runner import LogLine, Runner
+from dixis_tui.step import Phase, Plan, Step
 
 MEANINGS = {
     Status.PENDING: "not begun",

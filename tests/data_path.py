@@ -15,8 +15,9 @@ from dixis_tui import schema, source, transfer
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import LocalHost
-from dixis_tui.model import Outcome, Progress, Status, Step
+from dixis_tui.model import Outcome, Progress, Status
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.step import Step
 from dixis_tui.target import TargetConnection, connect
 
 

@@ -20,8 +20,9 @@ from textual.widgets import DataTable
 from dixis_tui import config
 from dixis_tui.app import ConsoleApp, picture
 from dixis_tui.context import Context
-from dixis_tui.model import DixisError, Kind, Outcome, Phase, Plan, Progress, Status, Step, failed, passed
+from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.runner import Runner
+from dixis_tui.step import Phase, Plan, Step
 
 SMALL = (80, 24)
 PATIENCE = 10.0  # seconds until a text that does not come is given up

@@ -12,8 +12,9 @@ import pytest
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
 from dixis_tui.journal import SWITCHED, HeldError
-from dixis_tui.model import DixisError, Kind, Outcome, Phase, Plan, Progress, Status, Step, failed, passed
+from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.runner import LogLine, NotNowError, Runner
+from dixis_tui.step import Phase, Plan, Step
 
 CONFIG = """\
 [run]

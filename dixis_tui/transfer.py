@@ -313,7 +313,10 @@ def prepare(ctx: Context) -> Outcome:
         return failed(
             f"the shop has run on {database}: it may hold what customers wrote, and is not overwritten",
             [],
-            [f'use another database, which the Schema phase makes: [target] database = "{database}_2"'],
+            [
+                f'use another database: [target] database = "{database}_2"',
+                "then have the Schema phase make it: dixis run --phase schema",
+            ],
         )
     with connected(ctx.config.target) as connection:
         wanted = jobs(ctx, connection)

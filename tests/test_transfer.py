@@ -323,7 +323,8 @@ def test_rows_a_unique_key_cannot_tell_apart_are_named_when_it_is_put_back(
         "CREATE TABLE names (id INTEGER PRIMARY KEY, name VARCHAR UNIQUE)",
         "INSERT INTO names VALUES (1, 'Μέλι'), (2, 'Ελιά'), (3, 'ΕΛΙΑ'), (4, 'Τυρί')",
     ]
-    driver = make_driver(server, database, tmp_path, statements)
+    types = {"names.name": "VARCHAR(255) COLLATE utf8mb4_unicode_ci"}
+    driver = make_driver(server, database, tmp_path, statements, types=types)
     driver.make_tables()
     with pytest.raises(DixisError, match=r"id = 2 and 3 with '(Ελιά|ΕΛΙΑ)'"):
         driver.copy()

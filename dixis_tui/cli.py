@@ -392,7 +392,7 @@ def _take_picture(runner: Runner, path: Path) -> None:
 
     twin = headless.Headless(runner, headless.Consent(yes=True), quiet=True)
     twin.run(runner.plan.phases[:3])
-    asyncio.run(picture(runner, path, keys=("1", "down", "down", "down")))  # a step with something to say
+    asyncio.run(picture(runner, path, keys=("1", *["down"] * 4)))  # a step with something to say
     click.echo(f"written to {path}")
 
 

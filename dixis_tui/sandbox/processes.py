@@ -119,7 +119,7 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(pause)
+        time.sleep(pause)  # between two looks, never in place of one; the deadline above ends it
         pause = min(pause * 1.5, 0.2)
     return True
 

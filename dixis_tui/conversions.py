@@ -221,17 +221,11 @@ def expression(rule: Conversion, column: ShapeColumn, before: str) -> str:
     if rule.rule == "charset":
         return f"CASE {kind} WHEN 'text' THEN ifnull(dixis_charset({text}, '{rule.from_}'), {value}) ELSE {value} END"
     if rule.rule == "round":
-        scale = _sizes(column.type)[1]
+        scale = rows.sizes(column.type)[1]
         return f"CASE {kind} WHEN 'real' THEN ifnull(dixis_round({value}, {scale}), {value}) ELSE {value} END"
     raw = f"CASE {kind} WHEN 'text' THEN {text} ELSE {value} END"
     full = column.type.replace("'", "''")
     return f"dixis_misfit({kind}, {raw}, '{column.kind}', '{full}', {int(column.nullable)})"
-
-
-def _sizes(full: str) -> tuple[int, int]:
-    """The two numbers of a type such as decimal(10,2) or varchar(255); 0 for those it does not have."""
-    numbers = [int(number) for number in re.findall(r"\d+", full.partition("(")[2].partition(")")[0])]
-    return (numbers[0] if numbers else 0, numbers[1] if len(numbers) > 1 else 0)
 
 
 def _iso(code: bytes, zone: str) -> str | None:
@@ -298,9 +292,9 @@ def _misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str
     if kind in rows.MOMENT_KINDS:
         return None if held == "text" and _is_moment(text, kind, full) else f"not a {kind} as {full} holds it"
     size = len(value) if isinstance(value, bytes) else len(str(value))
-    if kind in ("char", "varchar") and (len(text) if held == "text" else size) > _sizes(full)[0]:
+    if kind in ("char", "varchar") and (len(text) if held == "text" else size) > rows.sizes(full)[0]:
         return f"longer than {full}"
-    if kind in ("binary", "varbinary") and size > _sizes(full)[0]:
+    if kind in ("binary", "varbinary") and size > rows.sizes(full)[0]:
         return f"longer than {full}"
     bits = TEXT_BYTES.get(kind) or BLOB_BYTES.get(kind)
     if bits and size >= 1 << bits:
@@ -327,7 +321,7 @@ def _number_misfit(value: Value, kind: str, full: str) -> str | None:
         whole = isinstance(value, int) and rows.FIRST_YEAR <= value <= rows.LAST_YEAR
         return None if whole else "not a year"
     if kind == "decimal":
-        digits, scale = _sizes(full)
+        digits, scale = rows.sizes(full)
         sign = Decimal(repr(value)).normalize().as_tuple()
         assert isinstance(sign.exponent, int)
         if -sign.exponent > scale:
@@ -337,7 +331,7 @@ def _number_misfit(value: Value, kind: str, full: str) -> str | None:
 
 
 def _is_moment(text: str, kind: str, full: str) -> bool:
-    digits = _sizes(full)[0]
+    digits = rows.sizes(full)[0]
     try:
         if kind == "date":
             return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text)) and bool(datetime.fromisoformat(text))

@@ -118,6 +118,18 @@ def _by_type(field: Field, text: str, blob: str, null: str) -> str:
     return f"CASE WHEN {c} IS NULL THEN {null} ELSE {value} END" if holds.nulls else value
 
 
+def text_form(field: Field) -> str:
+    """The expression of a value as the text that is sent for it; NULL for NULL."""
+    c = catalogue.name(field.source.name)
+    return _by_type(field, c, c, "NULL")
+
+
+def sizes(full: str) -> tuple[int, int]:
+    """The two numbers of a type such as decimal(10,2) or varchar(255); 0 for those it does not have."""
+    numbers = [int(number) for number in full.partition("(")[2].partition(")")[0].split(",") if number.isdigit()]
+    return (numbers[0] if numbers else 0, numbers[1] if len(numbers) > 1 else 0)
+
+
 def _load_value(field: Field) -> str:
     c = catalogue.name(field.source.name)
     if field.hexadecimal:

@@ -22,7 +22,7 @@ from dixis_tui.catalogue import Table, TableContents
 from dixis_tui.config import Config, Conversion, zone_of
 from dixis_tui.rows import Range
 from dixis_tui.shape import ShapeColumn
-from dixis_tui.target import TargetConnection, identifier, query
+from dixis_tui.target import TargetConnection, execute, identifier, query
 
 QUARANTINE = "_dixis_quarantine"
 QUARANTINE_TABLE = f"""CREATE TABLE IF NOT EXISTS {identifier(QUARANTINE)} (
@@ -204,6 +204,17 @@ def set_aside(target: TargetConnection, run_id: str, snapshot: str) -> dict[str,
         (run_id, snapshot),
     )
     return {str(table): int(count) for table, count in found}
+
+
+def keep_aside(target: TargetConnection, run_id: str, taking: str, table: str, aside: Aside) -> None:
+    """Store a row that is set aside, in the connection's transaction; taking: of the snapshot it is of."""
+    execute(
+        target,
+        f"INSERT INTO {identifier(QUARANTINE)} (run_id, snapshot, table_name, row_key, column_name, reason, row_json)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (run_id, taking, table, aside.key, aside.column, aside.reason, aside.row),
+        show=f"{table}: setting rows aside",
+    )
 
 
 # The rules, as SQL and as functions of SQLite's. A function answers None for a value its rule does not speak of.

@@ -16,15 +16,17 @@ from typing import Any
 
 from dixis_tui import catalogue, rows
 from dixis_tui.rows import Field
-from dixis_tui.target import identifier, literal
+from dixis_tui.target import Flavour, identifier, literal
 
 # Between the values of a row. Values that may hold it are replaced by their SHA-256.
 BETWEEN = "\x1f"
 # Texts above so many bytes are replaced by their SHA-256, so that a row's text stays small.
 LONG = 4096
 DIGITS = 15
-# MySQL writes a double without an exponent while its first digit stands from so far behind the point to so far before.
+# The servers write a double without an exponent while its first digit stands from so far behind the point to so far
+# before, or further when there are digits behind it; MySQL only as long as that takes no more characters than WIDTH.
 LEAST_POINT, MOST_POINT = -14, 15
+WIDTH = {"MySQL": 24, "MariaDB": 400}
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 ESCAPES |= {chr(code): f"\\u{code:04x}" for code in range(32) if chr(code) not in ESCAPES}
 ESCAPED = str.maketrans(ESCAPES)
@@ -36,7 +38,8 @@ JSON_INTEGERS = range(-(1 << 63), 1 << 64)
 @dataclass(frozen=True)
 class Form:
     """How one column is written. source, target: expressions of a value's form; whole_source, whole_target: of the
-    value itself where the form is only its hash. None of them minds NULL; json: equal by value, not by form."""
+    value itself where the form is only its hash. None of them minds NULL. json: equal by value, not by form; number:
+    the target's whole value comes as a double, to be written with so many characters; 0 for other values."""
 
     field: Field
     source: str
@@ -44,24 +47,25 @@ class Form:
     whole_source: str
     whole_target: str
     json: bool = False
+    number: int = 0
 
     @property
     def name(self) -> str:
         return self.field.source.name
 
 
-def forms(fields: Sequence[Field], time_zone: str) -> tuple[Form, ...]:
+def forms(fields: Sequence[Field], time_zone: str, flavour: Flavour) -> tuple[Form, ...]:
     """The forms of these columns; time_zone is that of the session on the target."""
-    return tuple(_form(field, time_zone) for field in fields)
+    return tuple(_form(field, time_zone, flavour) for field in fields)
 
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Give a connection to the source the functions the forms use."""
     for name, arguments, function in (
         ("dixis_sha256", 1, _sha256),
-        ("dixis_double", 1, double_text),
+        ("dixis_double", 2, double_text),
         ("dixis_decimal", 2, _decimal_text),
-        ("dixis_json", 1, _json_form),
+        ("dixis_json", 1, json_form),
     ):
         connection.create_function(name, arguments, function, deterministic=True)
 
@@ -84,6 +88,18 @@ def target_row(wanted: Sequence[Form], null: str) -> str:
     return f"CONCAT_WS({literal(BETWEEN)}, {', '.join(values)})"
 
 
+def whole_target(form: Form) -> str:
+    """The expression by which the target is asked for a value that read() makes comparable."""
+    return form.whole_target if form.number else f"CAST({form.whole_target} AS BINARY)"
+
+
+def read(form: Form, value: Any) -> bytes | None:
+    """A value of the target as the bytes the source would have for it."""
+    if form.number and value is not None:
+        return str(double_text(float(value), form.number)).encode()
+    return None if value is None else bytes(value)
+
+
 def equal(form: Form, mine: bytes | None, theirs: bytes | None) -> bool:
     """True when two whole values are the same."""
     if mine == theirs:
@@ -91,7 +107,7 @@ def equal(form: Form, mine: bytes | None, theirs: bytes | None) -> bool:
     return form.json and mine is not None and theirs is not None and _same_json(mine, theirs)
 
 
-def _form(field: Field, time_zone: str) -> Form:
+def _form(field: Field, time_zone: str, flavour: Flavour) -> Form:
     c, t = catalogue.name(field.source.name), identifier(field.target.name)
     kind, full = field.target.kind, field.target.type
     if kind in rows.BINARY_KINDS:
@@ -106,7 +122,11 @@ def _form(field: Field, time_zone: str) -> Form:
         return _both(field, rows.text_form(field), t)
     if kind in ("double", "float"):
         # A FLOAT and a type with sizes are written with fewer digits than they hold; as part of a sum they are not.
-        return _both(field, f"dixis_double({c})", t if full == "double" else f"({t} + 0e0)")
+        number = t if full == "double" else f"({t} + 0e0)"
+        # MySQL writes some powers of two as their neighbour's text: those are marked. Asked for alone, all are exact.
+        written = f"IF(CONCAT({number}) + 0e0 = {number}, {number}, CONCAT({number}, '~'))"
+        exact = f"dixis_double({c}, {WIDTH[flavour]})"
+        return Form(field, exact, f"IF({t} IS NULL, NULL, {written})", exact, number, number=WIDTH[flavour])
     if kind == "decimal":
         return _both(field, _decimal(field), f"({t} + 0)" if "zerofill" in full else t)
     if kind in rows.MOMENT_KINDS:
@@ -161,8 +181,9 @@ def _sha256(value: bytes | None) -> str | None:
     return None if value is None else hashlib.sha256(value).hexdigest()
 
 
-def double_text(value: float | str | bytes | None) -> str | bytes | None:
-    """A number as MySQL and MariaDB write a DOUBLE: the fewest digits that tell it from all others."""
+def double_text(value: float | str | bytes | None, width: int) -> str | bytes | None:
+    """A number as the servers write a DOUBLE: the fewest digits that tell it from all others, and no exponent where it
+    needs none and fits into width characters."""
     if isinstance(value, int):
         if abs(value) > 1 << 1000 or float(value) != value:
             return str(value)
@@ -174,14 +195,18 @@ def double_text(value: float | str | bytes | None) -> str | bytes | None:
     text = "".join(map(str, digits))
     point = len(text) + exponent
     minus = "-" if sign else ""
+    if LEAST_POINT <= point <= 0:
+        plain = f"{minus}0.{'0' * -point}{text}"
+    elif 0 < point <= max(MOST_POINT, len(text) - 1):
+        whole = text.ljust(point, "0")
+        plain = f"{minus}{whole[:point]}{'.' if len(whole) > point else ''}{whole[point:]}"
+    else:
+        plain = ""
     if text == "0":
         return minus + text
-    if not LEAST_POINT <= point <= MOST_POINT:
-        return f"{minus}{text[0]}{'.' if len(text) > 1 else ''}{text[1:]}e{point - 1}"
-    if point <= 0:
-        return f"{minus}0.{'0' * -point}{text}"
-    text = text.ljust(point, "0")
-    return f"{minus}{text[:point]}{'.' if len(text) > point else ''}{text[point:]}"
+    if plain and len(plain) <= width:
+        return plain
+    return f"{minus}{text[0]}{'.' if len(text) > 1 else ''}{text[1:]}e{point - 1}"
 
 
 def _decimal_text(value: float | str | bytes | None, scale: int) -> str | bytes | None:
@@ -215,7 +240,7 @@ def _refuse(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
 
 
-def _json_form(code: bytes | None) -> str | bytes | None:
+def json_form(code: bytes | None) -> str | bytes | None:
     """A JSON text as MySQL writes it back; a text that is no JSON as it is."""
     if code is None:
         return None
@@ -250,7 +275,7 @@ def _quoted(text: str) -> str:
 
 
 def _json_double(value: float) -> str:
-    text = str(double_text(value))
+    text = str(double_text(value, WIDTH["MariaDB"]))
     return text if "." in text or "e" in text else text + ".0"
 
 

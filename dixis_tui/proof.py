@@ -33,13 +33,15 @@ from dixis_tui.target import TargetConnection, connect, execute, identifier, que
 
 SEGMENT_ROWS = 20_000
 # Rows whose hashes are held at once, on each side; rows whose values are asked for at once.
-LIST_ROWS, WHOLE_ROWS = 100_000, 200
+LIST_ROWS, WHOLE_ROWS = 100_000, 500
 # A line of a list: a key of up to 20 digits, a space, 16 digits of the hash, a comma.
 LINE_BYTES = 38
 # Differences of a table that are shown; all are counted.
 SHOWN = 100
 AHEAD = 2
 T = TypeVar("T")
+# A row's values as bytes, None for NULL.
+Values = tuple[bytes | None, ...]
 
 
 class Converted(BaseModel):
@@ -137,7 +139,9 @@ class Unlike:
     """Rows of a span that are not the same on both sides.
 
     Of a keyed table: changed, only_source, only_target hold keys. Of others: source has the row's address and its hash,
-    as often as it stands there and not on the target; target has hashes and how often they are there in excess.
+    as often as it stands there and not on the target; target has hashes and how often they are there in excess; again
+    has the addresses of the source's own rows among those, which go and come back when all of a hash are deleted;
+    counts has how often each of these hashes is on both sides.
     """
 
     span: Span
@@ -146,6 +150,8 @@ class Unlike:
     only_target: list[int] = field(default_factory=list)
     source: list[tuple[str, str]] = field(default_factory=list)
     target: Counter[str] = field(default_factory=Counter)
+    again: list[str] = field(default_factory=list)
+    counts: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.only_source or self.only_target or self.source or self.target)
@@ -211,18 +217,31 @@ class SourceSide:
             totals[digest[:size]] += int(digest, 16)
         return {start: Sums(counts[start], totals[start]) for start in counts}
 
-    def whole_by_key(self, keys: Sequence[int]) -> dict[int, tuple[bytes | None, ...]]:
-        found = self._whole(self._column, f"{self._column} IN ({', '.join(map(str, keys))})")
-        return {int(key): values for key, values in found}
+    def addresses_of(self, keys: Sequence[int]) -> list[str]:
+        """Where the rows of a keyed table with these keys are, in the order in which the table is walked."""
+        address = rows.key_text(self._table.job.read)
+        sql = f"SELECT {address} {self._from} WHERE {self._among(keys)} ORDER BY {self._column}"
+        return [where.decode() for (where,) in self._connection.execute(sql)]
 
-    def whole_by_address(self, addresses: Sequence[str]) -> dict[str, tuple[bytes | None, ...]]:
+    def lines_of(self, keys: Sequence[int]) -> set[str]:
+        """Key and hash of the rows of a keyed table with these keys."""
+        sql = f"SELECT {self._column}, {self._row} {self._from} WHERE {self._among(keys)}"
+        return {f"{key} {sha256(row).hexdigest()[:16]}" for key, row in self._connection.execute(sql)}
+
+    def _among(self, keys: Sequence[int]) -> str:
+        return f"{self._column} IN ({', '.join(map(str, keys))})"
+
+    def whole_by_key(self, keys: Sequence[int]) -> dict[int, Values]:
+        return {int(key): values for key, values in self._whole(self._column, self._among(keys))}
+
+    def whole_by_address(self, addresses: Sequence[str]) -> dict[str, Values]:
         read = self._table.job.read
         keys = ", ".join(catalogue.name(column) for column in rows.key_columns(read))
         values = ", ".join(f"({address})" for address in addresses)
         found = self._whole(rows.key_text(read), f"({keys}) IN (VALUES {values})")
         return {bytes(key).decode(): row for key, row in found}
 
-    def _whole(self, key: str, condition: str) -> Iterator[tuple[Any, tuple[bytes | None, ...]]]:
+    def _whole(self, key: str, condition: str) -> Iterator[tuple[Any, Values]]:
         values = ", ".join(f"CAST({form.whole_source} AS BLOB)" for form in self._forms)
         for where, *row in self._connection.execute(f"SELECT {key}, {values} {self._from} WHERE {condition}"):
             yield where, tuple(row)
@@ -237,7 +256,7 @@ class TargetSide:
         self.hash = f"LEFT(SHA2({normalise.target_row(forms, null)}, 256), 16)"
         self._from = f"FROM {identifier(table.name)}"
         by_name = {item.source.name: item.target.name for item in table.fields}
-        self._column = identifier(by_name.get(table.column, ""))
+        self.column = identifier(by_name.get(table.column, ""))
 
     def sums(self, span: Span) -> Sums:
         # A row too large for the server's own SHA2 counts as 0 and so differs.
@@ -248,15 +267,25 @@ class TargetSide:
         return Sums(int(found[0][0]), int(found[0][1]))
 
     def where(self, span: Span) -> str:
-        return span.where(self._column)
+        return span.where(self.column)
 
     def lines(self, span: Span) -> set[str] | None:
         """Key and hash of each row of a keyed table; None when they are more than one answer holds."""
-        line = f"CONCAT({self._column}, ' ', IFNULL({self.hash}, ''))"
+        line = f"CONCAT({self.column}, ' ', IFNULL({self.hash}, ''))"
         found = query(self._connection, f"SELECT COUNT(*), GROUP_CONCAT({line}) {self._from} WHERE {self.where(span)}")
         count, text = found[0]
         lines = set(str(text).split(",")) if count else set()
         return lines if len(lines) == count else None
+
+    def lines_of(self, keys: Sequence[int]) -> set[str]:
+        """Key and hash of the rows of a keyed table with these keys."""
+        line = f"CONCAT({self.column}, ' ', IFNULL({self.hash}, ''))"
+        return {
+            _text(row[0]) for row in query(self._connection, f"SELECT {line} {self._from} WHERE {self._among(keys)}")
+        }
+
+    def _among(self, keys: Sequence[int]) -> str:
+        return f"{self.column} IN ({', '.join(map(str, keys))})"
 
     def split(self, span: Span, size: int) -> Iterator[Span]:
         """The span in ranges of size rows of this side."""
@@ -264,8 +293,8 @@ class TargetSide:
         while True:
             found = query(
                 self._connection,
-                f"SELECT {self._column} {self._from} WHERE {self.where(Span(after, span.until))}"
-                f" ORDER BY {self._column} LIMIT 1 OFFSET {size - 1}",
+                f"SELECT {self.column} {self._from} WHERE {self.where(Span(after, span.until))}"
+                f" ORDER BY {self.column} LIMIT 1 OFFSET {size - 1}",
             )
             if not found:
                 break
@@ -291,19 +320,18 @@ class TargetSide:
         )
         return {_text(start): Sums(int(count), int(total or 0)) for start, count, total in found}
 
-    def whole_by_key(self, keys: Sequence[int]) -> dict[int, tuple[bytes | None, ...]]:
-        found = self._whole(self._column, f"{self._column} IN ({', '.join(map(str, keys))})")
-        return {int(key): values for key, values in found}
+    def whole_by_key(self, keys: Sequence[int]) -> dict[int, Values]:
+        return {int(key): values for key, values in self._whole(self.column, self._among(keys))}
 
-    def whole_by_hash(self, span: Span, hashes: Sequence[str]) -> list[tuple[str, tuple[bytes | None, ...]]]:
+    def whole_by_hash(self, span: Span, hashes: Sequence[str]) -> list[tuple[str, Values]]:
         chosen = f"IFNULL({self.hash}, '') IN ({', '.join(map(repr, hashes))})"
         found = self._whole(f"IFNULL({self.hash}, '')", f"{self.where(span)} AND {chosen}")
         return [(_text(digest), values) for digest, values in found]
 
-    def _whole(self, key: str, condition: str) -> Iterator[tuple[Any, tuple[bytes | None, ...]]]:
-        values = ", ".join(f"CAST({form.whole_target} AS BINARY)" for form in self._forms)
+    def _whole(self, key: str, condition: str) -> Iterator[tuple[Any, Values]]:
+        values = ", ".join(map(normalise.whole_target, self._forms))
         for where, *row in query(self._connection, f"SELECT {key}, {values} {self._from} WHERE {condition}"):
-            yield where, tuple(row)
+            yield where, tuple(map(normalise.read, self._forms, row))
 
 
 def _text(value: Any) -> str:
@@ -318,6 +346,15 @@ def _by_key(span: Span, mine: set[str], theirs: set[str]) -> Unlike:
     here = {int(line.partition(" ")[0]) for line in mine - theirs}
     there = {int(line.partition(" ")[0]) for line in theirs - mine}
     return Unlike(span, sorted(here & there), sorted(here - there), sorted(there - here))
+
+
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items, so many at a time."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _keyed(key: Sequence[int], found: Sequence[tuple[str, Values]]) -> Iterator[tuple[Values, Values]]:
+    return ((tuple(row[n] for n in key), row) for _, row in found)
 
 
 class Sides:
@@ -335,7 +372,7 @@ class Sides:
         # No value can be equal to what stands for NULL: it is drawn anew each time.
         null = f"{rows.ESCAPE}N{secrets.token_hex(8)}"
         self.table = table
-        self.forms = normalise.forms(table.fields, time_zone)
+        self.forms = normalise.forms(table.fields, time_zone, target.flavour)
         self.source = SourceSide(source, table, self.forms, null)
         self.target = TargetSide(target, table, self.forms, null)
         self._thread = thread
@@ -398,8 +435,8 @@ class Sides:
         if size:
             asked = self._thread.submit(self.target.sums_by_start, span, size)
             mine, theirs_by_start = self.source.sums_by_start(span, size), asked.result()
-            both = mine.keys() | theirs_by_start.keys()
-            starts = sorted(start for start in both if mine.get(start) != theirs_by_start.get(start))
+            all_starts = mine.keys() | theirs_by_start.keys()
+            starts = sorted(start for start in all_starts if mine.get(start) != theirs_by_start.get(start))
         for first in range(0, len(starts), 16):
             some = starts[first : first + 16]
             hashes = self._thread.submit(self.target.hashes, span, some)
@@ -409,7 +446,26 @@ class Sides:
             for digest, places in sorted(addresses.items()):
                 unlike.source += [(place, digest) for place in places[theirs[digest] :]]
             unlike.target = theirs - Counter({digest: len(places) for digest, places in addresses.items()})
+            unlike.again = [place for digest in unlike.target for place in addresses.get(digest, ())]
+            both = {*unlike.target, *(digest for _, digest in unlike.source)}
+            unlike.counts = {digest: (len(addresses.get(digest, ())), theirs[digest]) for digest in both}
             yield unlike
+
+    def again(self, unlike: Unlike) -> Unlike:
+        """What differs now of the rows that differed; for tables without such a key, of all rows of their span."""
+        now = Unlike(unlike.span)
+        if not self.table.keyed:
+            found = self._multisets(unlike.span, self.ask(self.target.sums, unlike.span).count)
+            return next(filter(None, found), now)
+        keys = [*unlike.changed, *unlike.only_source, *unlike.only_target]
+        for start in range(0, len(keys), WHOLE_ROWS):
+            some = keys[start : start + WHOLE_ROWS]
+            asked = self._thread.submit(self.target.lines_of, some)
+            left = _by_key(unlike.span, self.source.lines_of(some), asked.result())
+            now.changed += left.changed
+            now.only_source += left.only_source
+            now.only_target += left.only_target
+        return now
 
     def differences(self, unlike: Unlike) -> Iterator[Difference]:
         """What is not the same, cell by cell; rows that only one side has are one difference each."""
@@ -432,32 +488,43 @@ class Sides:
 
     def _of_hashes(self, unlike: Unlike) -> Iterator[Difference]:
         """Rows are paired by their primary key; without one, a row is there so often or is not."""
+        places = dict(unlike.source)
+        mine = [
+            (places[place], row)
+            for some in batches(list(places), WHOLE_ROWS)
+            for place, row in self.source.whole_by_address(some).items()
+        ]
+        theirs = [
+            found
+            for some in batches(sorted(unlike.target), WHOLE_ROWS)
+            for found in self.ask(self.target.whole_by_hash, unlike.span, some)
+        ]
         key = [n for n, form in enumerate(self.forms) if form.name in self.table.job.table.primary_key]
-        chosen = key or list(range(len(self.forms)))
-        names = tuple(self.forms[n].name for n in chosen)
-        mine: dict[tuple[bytes | None, ...], list[tuple[bytes | None, ...]]] = {}
-        theirs: dict[tuple[bytes | None, ...], list[tuple[bytes | None, ...]]] = {}
-        for start in range(0, len(unlike.source), WHOLE_ROWS):
-            places = [place for place, _ in unlike.source[start : start + WHOLE_ROWS]]
-            for row in self.source.whole_by_address(places).values():
-                mine.setdefault(tuple(row[n] for n in chosen), []).append(row)
-        digests = sorted(unlike.target)
-        for start in range(0, len(digests), WHOLE_ROWS):
-            left = unlike.target.copy()
-            some = digests[start : start + WHOLE_ROWS]
-            for digest, row in self.ask(self.target.whole_by_hash, unlike.span, some):
-                if left[digest] > 0:
-                    left[digest] -= 1
-                    theirs.setdefault(tuple(row[n] for n in chosen), []).append(row)
+        if key:
+            yield from self._paired(key, dict(_keyed(key, mine)), dict(_keyed(key, theirs)))
+        else:
+            yield from self._counted(unlike, [*mine, *theirs])
+
+    def _paired(
+        self, key: Sequence[int], mine: Mapping[Values, Values], theirs: Mapping[Values, Values]
+    ) -> Iterator[Difference]:
+        names = tuple(self.forms[n].name for n in key)
         for values in sorted(mine.keys() | theirs.keys(), key=repr):
-            here, there = mine.get(values, []), theirs.get(values, [])
             named = difference.named(names, values)
-            if key and len(here) == len(there) == 1:
-                yield from self._cells(named, here[0], there[0])
-            elif len(here) != len(there):
-                yield difference.of_row(named, len(here), len(there))
+            if values in mine and values in theirs:
+                yield from self._cells(named, mine[values], theirs[values])
             else:
-                yield from (d for one, other in zip(here, there, strict=True) for d in self._cells(named, one, other))
+                yield difference.of_row(named, int(values in mine), int(values in theirs))
+
+    def _counted(self, unlike: Unlike, found: Sequence[tuple[str, Values]]) -> Iterator[Difference]:
+        names = tuple(form.name for form in self.forms)
+        hashes: dict[Values, set[str]] = {}
+        for digest, row in found:
+            hashes.setdefault(row, set()).add(digest)
+        for row, digests in sorted(hashes.items(), key=repr):
+            here, there = (sum(unlike.counts[digest][side] for digest in digests) for side in (0, 1))
+            if here != there:
+                yield difference.of_row(difference.named(names, row), here, there)
 
     def _cells(self, key: str, mine: Sequence[bytes | None], theirs: Sequence[bytes | None]) -> Iterator[Difference]:
         for form, one, other in zip(self.forms, mine, theirs, strict=True):

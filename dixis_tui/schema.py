@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from dixis_tui import conversions, differences, laravel, shape
+from dixis_tui import conversions, differences, laravel, shape, structure
 from dixis_tui.catalogue import (
     SourceSchema,
     Table,
@@ -338,6 +338,7 @@ def check_differences(ctx: Context) -> Outcome:
     with connected(target) as connection, reading(latest_snapshot(ctx)) as source:
         found = differences.compare(source, connection, target, schema, contents, ctx.check_stop)
         extra = differences.extra_tables(connection, schema)
+        structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(OWN)])
     blocking = [one for one in found if one.blocks]
     evidence = [
         *(one.line() for one in [*blocking, *(one for one in found if not one.blocks)]),
@@ -399,6 +400,8 @@ def make_tables(ctx: Context) -> Outcome:
             if table.name not in kept:
                 execute(connection, table.create())
         views, refused = _make_views(connection, translation.views)
+        made_views = [name for name in translation.views if not any(f"view {name} could" in line for line in refused)]
+        structure.record(ctx, connection, [table.name for table in translation.tables], made_views)
     made = len(translation.tables) - len(kept)
     others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(OWN))
     evidence = [

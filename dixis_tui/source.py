@@ -363,8 +363,8 @@ def snapshot_now(ctx: Context, name: str) -> Snapshot:
 
 
 def latest_snapshot(ctx: Context) -> Snapshot:
-    """The definitive snapshot when it has been taken, else preflight's. Raises SourceError when there is neither."""
-    for step in ("data.snapshot", "preflight.snapshot"):
+    """The last one of the cutover, else the definitive one, else preflight's. Raises SourceError when there is none."""
+    for step in ("cutover.snapshot", "data.snapshot", "preflight.snapshot"):
         facts = ctx.fact(step, "snapshot")
         if facts is not None:
             return located(ctx, Snapshot.model_validate(facts))

@@ -22,10 +22,12 @@ from dixis_tui.proof import SEGMENT_ROWS, Compared, Sides, Unlike, batches, targ
 from dixis_tui.refusal import KeysRun, Refusal, TransferError
 from dixis_tui.rows import Keys, Range
 from dixis_tui.source import Snapshot
-from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, server_error
+from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, query, server_error
 
 # Rows named in one DELETE, or sent in one transaction.
 BATCH = 1000
+# The number of a part that no table has: its line among the checkpoints says that a re-sync has begun and not ended.
+BEGUN = (1 << 32) - 1
 
 
 @dataclass
@@ -80,6 +82,7 @@ class Resync:
             self._ctx.check_stop()
             self._ctx.progress(Progress(self._step, table.name, min(done, total), total, note=f"compared; {written}"))
 
+        self._begin(writer, table.job)
         with self._sides(source, table) as sides:
             for unlike in sides.unlike(between):
                 touched.append(unlike)
@@ -138,6 +141,17 @@ class Resync:
                 raise refusal.explain(KeysRun(addresses), len(addresses), stored, problem)
             _commit(writer, job)
 
+    def _begin(self, writer: TargetConnection, job: Job) -> None:
+        """Write down that the table's checkpoints no longer account for its rows, before the first of them goes."""
+        execute(
+            writer,
+            f"REPLACE INTO {identifier(CHUNKS)}"
+            " (run_id, snapshot, table_name, part, chunk, rows_stored, last_key, finished)"
+            " VALUES (%s, %s, %s, %s, 0, 0, '', 0)",
+            (self._ctx.run_id, self._snapshot.taking, job.name, BEGUN),
+        )
+        _commit(writer, job)
+
     def _finish(self, source: sqlite3.Connection, writer: TargetConnection, job: Job) -> None:
         """Checkpoints as a whole load of this snapshot would have left them, and the rows set aside."""
         ctx, taking = self._ctx, self._snapshot.taking
@@ -158,6 +172,14 @@ class Resync:
                 conversions.keep_aside(writer, ctx.run_id, taking, job.name, aside)
         _commit(writer, job)
         carry_mark(writer, job)
+
+
+def begun_resyncs(connection: TargetConnection, run_id: str) -> set[str]:
+    """Tables whose re-sync has begun in this run and not ended."""
+    found = query(
+        connection, f"SELECT table_name FROM {identifier(CHUNKS)} WHERE run_id = %s AND part = %s", (run_id, BEGUN)
+    )
+    return {str(row[0]) for row in found}
 
 
 def _look_again(sides: Sides, unlike: Unlike) -> None:

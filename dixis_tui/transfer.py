@@ -18,7 +18,7 @@ from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, rea
 from dixis_tui.journal import CONFIRMED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.proof import Compared, compared
-from dixis_tui.resync import Resync
+from dixis_tui.resync import Resync, begun_resyncs
 from dixis_tui.rows import Field
 from dixis_tui.schema import copied_tables, read_source
 from dixis_tui.source import Snapshot, latest_snapshot, mark, snapshot_now, snapshot_outcome, sound, source_host
@@ -246,31 +246,36 @@ def compared_tables(ctx: Context, connection: TargetConnection, wanted: Sequence
 
 @dataclass(frozen=True)
 class State:
-    """What a table of the target holds: rows there, rows our checkpoints of this and of older snapshots account for."""
+    """What a table of the target holds: rows there, rows our checkpoints of this and of older snapshots account for.
+
+    begun: a re-sync of it has begun and not ended, so that they account for nothing."""
 
     there: int
     current: int
     older: int
+    begun: bool = False
 
     @property
     def foreign(self) -> bool:
         """True when somebody else wrote rows (or took some away)."""
-        return self.there not in (0, self.current + self.older)
+        return not self.begun and self.there not in (0, self.current + self.older)
 
     @property
     def resync(self) -> bool:
         """True when the table holds rows that this snapshot's load did not bring: it is compared, not loaded."""
-        return self.there > 0 and (self.older > 0 or self.there != self.current)
+        return self.begun or (self.there > 0 and (self.older > 0 or self.there != self.current))
 
     @property
     def reset(self) -> bool:
         """True when checkpoints speak of rows that are not there any more."""
-        return self.there == 0 and self.current + self.older > 0
+        return not self.begun and self.there == 0 and self.current + self.older > 0
 
 
 def _states(ctx: Context, connection: TargetConnection, wanted: Sequence[Job], snapshot: Snapshot) -> dict[str, State]:
     known: dict[str, dict[bool, int]] = {}
+    begun: set[str] = set()
     if CHUNKS in shape.table_names(connection):
+        begun = begun_resyncs(connection, ctx.run_id)
         for table, is_current, stored in query(
             connection,
             f"SELECT table_name, snapshot = %s, SUM(rows_stored) FROM {identifier(CHUNKS)} WHERE run_id = %s"
@@ -283,7 +288,7 @@ def _states(ctx: Context, connection: TargetConnection, wanted: Sequence[Job], s
         ctx.check_stop()
         count = int(query(connection, f"SELECT COUNT(*) FROM {identifier(job.name)}")[0][0])
         mine = known.get(job.name, {})
-        states[job.name] = State(count, mine.get(True, 0), mine.get(False, 0))
+        states[job.name] = State(count, mine.get(True, 0), mine.get(False, 0), job.name in begun)
     return states
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from dixis_tui import queries, structure, transfer, verify
 from dixis_tui.config import Config
 from dixis_tui.context import Context
+from dixis_tui.journal import Event
 from dixis_tui.load import Throttle
 from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.proof import Comparison, TableProof
@@ -130,6 +131,20 @@ def _proved(ctx: Context, step: str, snapshot: Snapshot) -> dict[str, TableProof
             proof = TableProof.model_validate(event["proof"])
             found[proof.table] = proof
     return {name: proof for name, proof in found.items() if proof.status == "equal"}
+
+
+def proofs(events: Iterable[Event]) -> tuple[str, list[TableProof]]:
+    """The step of the latest comparison, at work or ended, and what it has found so far; empty before the first."""
+    latest: tuple[str, int] = ("", 0)
+    found: dict[str, TableProof] = {}
+    for event in events:
+        if event.kind == PROVED:
+            mine = (str(event.data["step"]), int(event.data["round"]))
+            if mine != latest:
+                latest, found = mine, {}
+            proof = TableProof.model_validate(event.data["proof"])
+            found[proof.table] = proof
+    return latest[0], list(found.values())
 
 
 def _ended(ctx: Context, step: str) -> int:

@@ -23,6 +23,7 @@ KEYS = (
     ("w", "waive a check that did not pass, with name and reason"),
     ("x", "stop the running step at its next safe point"),
     ("e", "the selected step on the whole screen, with all its evidence"),
+    ("d", "the comparison table by table; Enter there: the rows that differ, both sides beside each other"),
     ("p", "hide or show the progress of a step"),
     ("l", "make the log bigger or smaller"),
     ("Tab", "move between checklist, progress, detail and log, to scroll them"),

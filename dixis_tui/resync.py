@@ -7,9 +7,8 @@ their key; so no row meets another one's unique key that is about to go. Killed 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pymysql
@@ -63,16 +62,33 @@ class Resync:
 
     def run(self, tables: Sequence[Compared]) -> dict[str, Written]:
         """What was written, by table. Raises TransferError when a row is refused or the table does not become equal."""
+        target = self._ctx.config.target
         with (
-            connected(self._ctx.config.target, local_infile=self._load) as writer,
+            connected(target, local_infile=self._load) as writer,
             reading_jobs(self._snapshot.path, [table.job for table in tables]) as source,
+            ThreadPoolExecutor(1, thread_name_prefix="target") as thread,
         ):
             normalise.prepare(source)
             execute(writer, "SET SESSION foreign_key_checks = 0")
-            return {table.name: self._table(source, writer, table) for table in tables}
+            touched: dict[str, list[Unlike]] = {}
+            written: dict[str, Written] = {}
+            with target_snapshot(target) as view:
+                for table in tables:
+                    sides = Sides(source, view, thread, table, target.time_zone, SEGMENT_ROWS)
+                    touched[table.name], written[table.name] = self._table(source, writer, sides)
+            with target_snapshot(target) as view:
+                for table in tables:
+                    sides = Sides(source, view, thread, table, target.time_zone, SEGMENT_ROWS)
+                    for unlike in touched[table.name]:
+                        self._ctx.check_stop()
+                        _look_again(sides, unlike)
+        return written
 
-    def _table(self, source: sqlite3.Connection, writer: TargetConnection, table: Compared) -> Written:
-        written, total, done = Written(), table.job.total, 0
+    def _table(
+        self, source: sqlite3.Connection, writer: TargetConnection, sides: Sides
+    ) -> tuple[list[Unlike], Written]:
+        job = sides.table.job
+        written, done = Written(), 0
         touched: list[Unlike] = []
         fresh: list[str] = []
 
@@ -80,29 +96,19 @@ class Resync:
             nonlocal done
             done += count
             self._ctx.check_stop()
-            self._ctx.progress(Progress(self._step, table.name, min(done, total), total, note=f"compared; {written}"))
+            note = f"compared; {written}"
+            self._ctx.progress(Progress(self._step, job.name, min(done, job.total), job.total, note=note))
 
-        self._begin(writer, table.job)
-        with self._sides(source, table) as sides:
-            for unlike in sides.unlike(between):
-                touched.append(unlike)
-                fresh += self._delete(writer, sides, unlike)
-                written.count(unlike)
-        self._insert(source, writer, table.job, fresh)
-        self._finish(source, writer, table.job)
-        with self._sides(source, table) as sides:
-            for unlike in touched:
-                self._ctx.check_stop()
-                _look_again(sides, unlike)
-        self._ctx.progress(Progress(self._step, table.name, total, total, state=Status.PASS, note=str(written)))
-        return written
-
-    @contextmanager
-    def _sides(self, source: sqlite3.Connection, table: Compared) -> Iterator[Sides]:
-        """The two sides of a table, the target as it is now."""
-        target = self._ctx.config.target
-        with target_snapshot(target) as view, ThreadPoolExecutor(1, thread_name_prefix="target") as thread:
-            yield Sides(source, view, thread, table, target.time_zone, SEGMENT_ROWS)
+        for unlike in sides.unlike(between):
+            if not touched:
+                self._begin(writer, job)
+            touched.append(unlike)
+            fresh += self._delete(writer, sides, unlike)
+            written.count(unlike)
+        self._insert(source, writer, job, fresh)
+        self._finish(source, writer, job)
+        self._ctx.progress(Progress(self._step, job.name, job.total, job.total, state=Status.PASS, note=str(written)))
+        return touched, written
 
     def _delete(self, writer: TargetConnection, sides: Sides, unlike: Unlike) -> list[str]:
         """Delete what differs; the addresses of the rows to insert instead."""

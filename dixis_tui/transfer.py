@@ -422,7 +422,7 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
         return None
     phase = step.partition(".")[0]
     return failed(
-        f"{len(foreign)} tables hold rows that this run did not write; nothing was changed",
+        f"{len(foreign)} tables do not hold the rows that this run wrote; nothing was changed",
         [f"{name}: {state.there} rows, {state.current + state.older} of them ours" for name, state in foreign.items()],
         [
             "they may be what somebody still needs: look at them, and take a dump first",
@@ -434,7 +434,7 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
 
 
 def _held(state: State) -> str:
-    whose = "rows that this run did not write" if state.foreign else "rows of an older snapshot"
+    whose = "rows, not those this run wrote" if state.foreign else "rows of an older snapshot"
     return f"{state.there} {whose}; compared, and only what differs is deleted or inserted"
 
 

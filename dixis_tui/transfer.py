@@ -334,10 +334,7 @@ def _prepare_preview(ctx: Context) -> list[str]:
         lines = [CHUNKS_TABLE + ";"]
         for name, state in states.items():
             if state.resync:
-                whose = "rows that this run did not write" if state.foreign else "rows of an older snapshot"
-                lines.append(
-                    f"-- {name}: {state.there} {whose}; compared, and only what differs is deleted or inserted"
-                )
+                lines.append(f"-- {name}: {_held(state)}")
         for name, _, clauses in _drops(connection, wanted, states):
             lines.append(f"ALTER TABLE {identifier(name)} {', '.join(clauses)};  -- put back by data.indexes")
     return lines

@@ -22,6 +22,7 @@ from sqlglot.dialects import SQLite
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from dixis_tui.expressions import lower
 from dixis_tui.model import DixisError
 
 TABLE_CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
@@ -97,7 +98,7 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         """The column of that name, whatever its case."""
-        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
+        return next((column for column in self.columns if lower(column.name) == lower(name)), None)
 
 
 @dataclass(frozen=True)
@@ -111,9 +112,8 @@ class SourceSchema:
     encoding: str = "UTF-8"
 
     def table(self, name: str) -> Table | None:
-        """The table of that name, else one whose name differs in case."""
-        exact = next((table for table in self.tables if table.name == name), None)
-        return exact or next((table for table in self.tables if table.name.lower() == name.lower()), None)
+        """The table of that name, whatever its case."""
+        return next((table for table in self.tables if lower(table.name) == lower(name)), None)
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def read_schema(connection: sqlite3.Connection) -> SourceSchema:
         for table, kind, without_rowid in listed
         if kind == "table"
     )
-    keys = {table.name.lower(): table.primary_key for table in tables}
+    keys = {lower(table.name): table.primary_key for table in tables}
     return SourceSchema(
         tables=tuple(_with_references(table, keys) for table in tables),
         views={text_name: sql for (kind, text_name), sql in texts.items() if kind == "view"},
@@ -209,8 +209,8 @@ def _table(
             not_null=bool(not_null),
             default=default,
             key=key,
-            collation=ddl.collations.get(column.lower(), ""),
-            generated=ddl.generated.get(column.lower(), "") if hidden in (2, 3) else "",
+            collation=ddl.collations.get(lower(column), ""),
+            generated=ddl.generated.get(lower(column), "") if hidden in (2, 3) else "",
             stored=hidden == 3,
         )
         for _, column, declared, not_null, default, key, hidden in connection.execute(
@@ -218,7 +218,7 @@ def _table(
         )
         if hidden != 1
     )
-    names = {column.name.lower() for column in columns}
+    names = {lower(column.name) for column in columns}
     return Table(
         name=table,
         columns=columns,
@@ -245,7 +245,7 @@ def _indexes(
         rows = connection.execute("SELECT * FROM pragma_index_xinfo(?) WHERE key = 1", (index,))
         for number, _, column, descending, collation, _ in rows:
             text = "" if column else expressions[number]
-            literal = text.startswith('"') and text.endswith('"') and text[1:-1].lower() not in columns
+            literal = text.startswith('"') and text.endswith('"') and lower(text[1:-1]) not in columns
             parts.append(IndexPart(column or "", bool(descending), collation, text, literal))
         yield Index(index, bool(unique), tuple(parts), where, constraint=origin == "u")
 
@@ -263,7 +263,7 @@ def _with_references(table: Table, keys: Mapping[str, tuple[str, ...]]) -> Table
     foreign = tuple(
         key
         if key.references
-        else ForeignKey(key.columns, key.table, keys.get(key.table.lower(), ()), key.on_delete, key.on_update)
+        else ForeignKey(key.columns, key.table, keys.get(lower(key.table), ()), key.on_delete, key.on_update)
         for key in table.foreign_keys
     )
     return Table(**{**vars(table), "foreign_keys": foreign})
@@ -323,7 +323,7 @@ class _TableText:
         for first, last in split(self._tokens, start, closing_paren(self._tokens, start)):
             head = self._tokens[first]
             quoted = head.token_type in (TokenType.IDENTIFIER, TokenType.STRING)
-            column = "" if not quoted and head.text.upper() in TABLE_CONSTRAINTS else head.text.lower()
+            column = "" if not quoted and head.text.upper() in TABLE_CONSTRAINTS else lower(head.text)
             checks += self._definition(first, last, column)
         self.checks = tuple(checks)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from dixis_tui import catalogue, rows
 from dixis_tui.catalogue import Table, TableContents
 from dixis_tui.config import Config, Conversion, zone_of
+from dixis_tui.expressions import lower
 from dixis_tui.rows import Range
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.target import TargetConnection, identifier, query
@@ -149,7 +150,7 @@ def declared(config: Config) -> dict[str, list[Conversion]]:
     """The conversions by table, in lower case, in the order of the file."""
     found: dict[str, list[Conversion]] = {}
     for conversion in config.data.conversions:
-        found.setdefault(conversion.table.lower(), []).append(conversion)
+        found.setdefault(lower(conversion.table), []).append(conversion)
     return found
 
 
@@ -158,7 +159,7 @@ def problems(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, S
     found = []
     for rule in wanted:
         column = table.column(rule.column_name)
-        if column is None or rule.column_name.lower() not in targets:
+        if column is None or lower(rule.column_name) not in targets:
             found.append(f"[[data.conversions]] names {rule.column}, which is not there on both sides")
         elif column.name in rows.key_columns(table) and rule.rule != "quarantine":
             found.append(f"[[data.conversions]] {rule.column} is the key rows are walked by and cannot be converted")
@@ -170,9 +171,9 @@ def converted(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, 
     view = f"dixis_converted_{table.name}"
     # Declared with the target's types, so that a scan asks what matters there.
     declared_as = {name: column.type for name, column in targets.items()}
-    columns = tuple(replace(c, declared=declared_as.get(c.name.lower(), c.declared)) for c in table.columns)
+    columns = tuple(replace(c, declared=declared_as.get(lower(c.name), c.declared)) for c in table.columns)
     read = replace(table, name=view, columns=columns, rowid=KEY if table.rowid else "")
-    draft = Converted(table, read, "", tuple((rule, targets[rule.column_name.lower()]) for rule in wanted))
+    draft = Converted(table, read, "", tuple((rule, targets[lower(rule.column_name)]) for rule in wanted))
     now: dict[str, str] = {}
     refused = []
     for rule, column, before in draft._stages():
@@ -180,10 +181,10 @@ def converted(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, 
         if rule.rule == "quarantine":
             refused.append(f"{after} IS NULL")
         else:
-            now[rule.column_name.lower()] = after
+            now[lower(rule.column_name)] = after
     selected = [f"{catalogue.name(table.rowid)} AS {KEY}"] if table.rowid else []
     selected += [
-        f"{now.get(c.name.lower(), catalogue.name(c.name))} AS {catalogue.name(c.name)}" for c in table.columns
+        f"{now.get(lower(c.name), catalogue.name(c.name))} AS {catalogue.name(c.name)}" for c in table.columns
     ]
     where = f" WHERE {' AND '.join(refused)}" if refused else ""
     sql = (

@@ -60,20 +60,17 @@ CHUNKS_TABLE = f"""CREATE TABLE IF NOT EXISTS {identifier(CHUNKS)} (
 
 @dataclass(frozen=True)
 class Job:
-    """One table to copy. problems: why it cannot be copied exactly; empty when it can.
+    """One table to copy. name: of the target's table; problems: why it cannot be copied exactly, empty when it can.
 
     converted: how it is read when conversions are declared for it; total counts the rows that are stored then.
     """
 
     table: Table
+    name: str
     total: int
     fields: tuple[Field, ...]
     problems: tuple[str, ...] = ()
     converted: Converted | None = None
-
-    @property
-    def name(self) -> str:
-        return self.table.name
 
     @property
     def read(self) -> Table:
@@ -125,7 +122,7 @@ def parts(source: sqlite3.Connection, job: Job) -> list[Range]:
     if count < 2:
         return [Range()]
     key = catalogue.name(job.table.rowid)
-    low, high = source.execute(f"SELECT min({key}), max({key}) FROM {catalogue.name(job.name)}").fetchone()
+    low, high = source.execute(f"SELECT min({key}), max({key}) FROM {catalogue.name(job.table.name)}").fetchone()
     ends = [str(low + (high - low) * number // count) for number in range(1, count)]
     return [Range(after, until) for after, until in zip(["", *ends], [*ends, ""], strict=True)]
 

@@ -10,6 +10,7 @@ from dixis_tui import catalogue, expressions, shape
 from dixis_tui.catalogue import ColumnContents, Index, IndexPart, SourceSchema, Table, TableContents
 from dixis_tui.collisions import SHOWN, merged_keys
 from dixis_tui.config import Target
+from dixis_tui.names import Names
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, Field
 from dixis_tui.shape import ShapeColumn, ShapeIndex
 from dixis_tui.target import TargetConnection, query
@@ -40,46 +41,50 @@ def compare(
     settings: Target,
     schema: SourceSchema,
     contents: Mapping[str, TableContents],
+    names: Names,
     check_stop: Callable[[], None],
 ) -> list[Difference]:
-    """Everything in which the two schemas differ and that matters to rows, keys or foreign keys."""
+    """Everything in which the two schemas differ and that matters to rows, keys or foreign keys. names: what is called
+    otherwise on the target."""
     there = shape.all_columns(target)
     indexes = shape.all_indexes(target)
     by_name = {name.lower(): name for name in there}
     found: list[Difference] = []
     for table in schema.tables:
         check_stop()
-        name = table.name if table.name in there else by_name.get(table.name.lower())
+        own = names.table(table.name)
+        name = own if own in there else by_name.get(own.lower())
         rows = contents[table.name].rows
         if table.name in ARTISANS:
             continue
         if name is None:
             what = f"is not there; the source has {rows} rows of it"
-            found.append(Difference(table.name, what, f"add a migration that creates {table.name}", blocks=rows > 0))
+            found.append(Difference(table.name, what, f"add a migration that creates {own}", blocks=rows > 0))
             continue
-        found += _columns(source, table, contents[table.name], there[name])
-        found += _keys(source, table, there[name], indexes.get(name, ()))
-        found += _foreign_keys(table, shape.definition(target, name).foreign_keys)
-    found += _merged(source, target, settings, schema, contents, indexes, check_stop)
+        found += _columns(source, table, contents[table.name], there[name], names)
+        found += _keys(source, table, names, indexes.get(name, ()))
+        found += _foreign_keys(names.renamed(table), shape.definition(target, name).foreign_keys)
+    found += _merged(source, target, settings, schema, contents, indexes, names, check_stop)
     return found
 
 
-def extra_tables(target: TargetConnection, schema: SourceSchema) -> list[str]:
+def extra_tables(target: TargetConnection, schema: SourceSchema, names: Names) -> list[str]:
     """Tables that only the target has, our own left out."""
-    mine = {table.name.lower() for table in schema.tables}
+    mine = {names.table(table.name).lower() for table in schema.tables}
     return [name for name in shape.table_names(target) if name.lower() not in mine and not name.startswith("_dixis_")]
 
 
 def _columns(
-    source: sqlite3.Connection, table: Table, contents: TableContents, columns: Sequence[ShapeColumn]
+    source: sqlite3.Connection, table: Table, contents: TableContents, columns: Sequence[ShapeColumn], names: Names
 ) -> Iterator[Difference]:
     there = {column.name.lower(): column for column in columns}
     for column in table.columns:
-        mine = there.pop(column.name.lower(), None)
+        own = names.column(table.name, column.name)
+        mine = there.pop(own.lower(), None)
         holds = contents.columns[column.name]
         if mine is None:
             what = f"{column.name} is not there; the source has {holds.values} values in it"
-            yield Difference(table.name, what, f"add {table.name}.{column.name} by a migration", holds.values > 0)
+            yield Difference(table.name, what, f"add {names.table(table.name)}.{own} by a migration", holds.values > 0)
         elif not mine.generated:
             if problem := Field(column, holds, mine).problem() or narrower(mine, holds):
                 yield Difference(table.name, f"{column.name}: {problem}", "widen it by a migration", blocks=True)
@@ -142,8 +147,10 @@ def _plain(index: Index) -> tuple[str, ...]:
 
 
 def _keys(
-    source: sqlite3.Connection, table: Table, columns: Sequence[ShapeColumn], indexes: Sequence[ShapeIndex]
+    source: sqlite3.Connection, there: Table, names: Names, indexes: Sequence[ShapeIndex]
 ) -> Iterator[Difference]:
+    """there: the table of the source."""
+    table = names.renamed(there)
     primary = next((tuple(c.lower() for c in i.columns) for i in indexes if i.name == "PRIMARY"), ())
     wanted_primary = tuple(column.lower() for column in table.primary_key)
     if primary != wanted_primary:
@@ -161,11 +168,11 @@ def _keys(
         elif not index.unique and not any(other[: len(have)] == have for other in plain):
             yield Difference(table.name, f"index {index.name} ({', '.join(index.columns)}) is not there")
     mine = {_plain(index) for index in table.indexes if index.unique} | {wanted_primary}
-    names = {column.name.lower() for column in table.columns}
     for key, name in unique.items():
-        if key in mine or not set(key) <= names:
+        columns = [names.source_column(there, column) for column in key]
+        if key in mine or not all(columns):
             continue
-        doubles = _doubles(source, table, key)
+        doubles = _doubles(source, there, columns)
         what = f"unique index {name} ({', '.join(key)}) is only on the target"
         if doubles:
             what += f", and the source has {doubles} groups of rows that share such a key"
@@ -206,10 +213,11 @@ def _merged(
     schema: SourceSchema,
     contents: Mapping[str, TableContents],
     indexes: Mapping[str, Sequence[ShapeIndex]],
+    names: Names,
     check_stop: Callable[[], None],
 ) -> Iterator[Difference]:
     """The target's own unique keys, asked with its columns' own collations."""
-    collations = {
+    theirs = {
         (str(table).lower(), str(column).lower()): str(collation)
         for table, column, collation in query(
             target,
@@ -217,14 +225,20 @@ def _merged(
             " WHERE table_schema = DATABASE() AND collation_name IS NOT NULL",
         )
     }
+    collations: dict[tuple[str, str], str] = {}
     tables = []
     for table in schema.tables:
         if table.name in ARTISANS:
             continue
+        own = names.table(table.name)
+        mine = {column.name: names.column(table.name, column.name).lower() for column in table.columns}
+        for column, name in mine.items():
+            if collation := theirs.get((own.lower(), name)):
+                collations[table.name.lower(), column.lower()] = collation
         unique = tuple(
-            Index(index.name, True, tuple(IndexPart(column) for column in index.columns))
-            for index in indexes.get(table.name, ())
-            if index.unique and all(index.columns) and all(table.column(column) for column in index.columns)
+            Index(index.name, True, tuple(IndexPart(names.source_column(table, column)) for column in index.columns))
+            for index in shape.named(indexes, own) or ()
+            if index.unique and all(names.source_column(table, column) for column in index.columns)
         )
         tables.append(replace(table, primary_key=(), indexes=unique))
     asked = replace(schema, tables=tuple(tables))

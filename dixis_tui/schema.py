@@ -22,6 +22,7 @@ from dixis_tui.collisions import keep_merged, load_merged, merged_keys
 from dixis_tui.config import Config, Index, Target
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, Outcome, Status, failed, passed, warned
+from dixis_tui.names import Names, target_names
 from dixis_tui.shape import Definition
 from dixis_tui.source import latest_snapshot, open_readonly, reading
 from dixis_tui.step import Step
@@ -36,7 +37,7 @@ from dixis_tui.target import (
     query,
     server_facts,
 )
-from dixis_tui.translate import PREFIX, Abilities, Finding, TargetTable, Translation, table_obstacle, translate
+from dixis_tui.translate import PREFIX, Abilities, Finding, TargetTable, Translation, translate
 
 # Findings about values, which a conversion can mend.
 VALUE_KINDS = frozenset({"values", "moments", "fraction", "inexact", "datetimes"})
@@ -270,7 +271,7 @@ def translated(ctx: Context, connection: TargetConnection) -> Translation:
     """The source's schema for the target the connection leads to, keys its collation would merge included."""
     target = ctx.config.target
     facts = server_facts(connection)
-    server = Abilities(facts.mariadb, facts.version, facts.variables.get("lower_case_table_names", "0") != "0")
+    server = Abilities(facts.mariadb, facts.version, facts.one_case)
     schema, contents = read_source(ctx)
     snapshot = latest_snapshot(ctx)
     answered = f"merged-{snapshot.sha256}-{target.collation}-{facts.version_text}.json"
@@ -281,7 +282,13 @@ def translated(ctx: Context, connection: TargetConnection) -> Translation:
             merged = merged_keys(source, connection, target, schema, contents, ctx.check_stop)
         keep_merged(kept, merged)
     translation = translate(
-        schema, contents, server=server, collation=target.collation, types=ctx.config.types, merged=merged
+        schema,
+        contents,
+        server=server,
+        collation=target.collation,
+        types=ctx.config.types,
+        merged=merged,
+        names=ctx.config.names,
     )
     return replace(translation, findings=tuple(_unless_converted(ctx.config, f) for f in translation.findings))
 
@@ -336,8 +343,9 @@ def check_differences(ctx: Context) -> Outcome:
     schema, contents = read_source(ctx)
     target = ctx.config.target
     with connected(target) as connection, reading(latest_snapshot(ctx)) as source:
-        found = differences.compare(source, connection, target, schema, contents, ctx.check_stop)
-        extra = differences.extra_tables(connection, schema)
+        names = names_on(ctx, connection, schema)
+        found = differences.compare(source, connection, target, schema, contents, names, ctx.check_stop)
+        extra = differences.extra_tables(connection, schema, names)
     blocking = [one for one in found if one.blocks]
     evidence = [
         *(one.line() for one in [*blocking, *(one for one in found if not one.blocks)]),
@@ -582,8 +590,12 @@ def read_source(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents]]:
     return schema, contents
 
 
+def names_on(ctx: Context, connection: TargetConnection, schema: SourceSchema) -> Names:
+    """What the source's tables and columns are called on the target, in either mode."""
+    return target_names(schema, ctx.config.names, one_case=server_facts(connection).one_case)
+
+
 def copied_tables(config: Config, schema: SourceSchema) -> tuple[Table, ...]:
-    """The tables whose rows are copied: all that the target can have, but for artisan's own record of migrations in
-    artisan mode."""
+    """The tables whose rows are copied: all, but for artisan's own record of migrations in artisan mode."""
     kept_by_artisan = differences.ARTISANS if config.schema_section.mode == "artisan" else frozenset()
-    return tuple(t for t in schema.tables if t.name not in kept_by_artisan and not table_obstacle(t))
+    return tuple(t for t in schema.tables if t.name not in kept_by_artisan)

@@ -15,10 +15,12 @@ from dixis_tui.catalogue import SourceSchema, Table, TableContents
 from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
+from dixis_tui.expressions import lower
 from dixis_tui.journal import WENT_LIVE
 from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
+from dixis_tui.names import Names
 from dixis_tui.rows import Field
-from dixis_tui.schema import copied_tables, read_source
+from dixis_tui.schema import copied_tables, names_on, read_source
 from dixis_tui.source import Snapshot, latest_snapshot, snapshot_now, snapshot_outcome, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import (
@@ -129,14 +131,15 @@ def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     wanted = conversions.declared(ctx.config)
     facts = server_facts(connection)
     snapshot = latest_snapshot(ctx)
+    names = names_on(ctx, connection, schema)
     found = []
     for table in copied_tables(ctx.config, schema):
-        columns = shape.named(targets, table.name) or ()
-        rules = wanted.get(table.name.lower(), [])
+        columns = shape.named(targets, names.table(table.name)) or ()
+        rules = wanted.get(lower(table.name), [])
         if rules and columns:
-            job = _converted_job(snapshot, table, contents[table.name], columns, rules)
+            job = _converted_job(snapshot, table, contents[table.name], columns, names, rules)
         else:
-            job = _job(table, contents[table.name], columns)
+            job = _job(table, contents[table.name], columns, names)
         found.append(_with_packets(snapshot, job, facts))
     return found
 
@@ -146,15 +149,16 @@ def _converted_job(
     table: Table,
     contents: TableContents,
     columns: Sequence[shape.ShapeColumn],
+    names: Names,
     rules: Sequence[Conversion],
 ) -> Job:
-    by_name = {column.name.lower(): column for column in columns}
+    by_name = {lower(names.source_column(table, column.name)): column for column in columns}
     wrong = conversions.problems(table, rules, by_name)
     if wrong:
-        return replace(_job(table, contents, columns), problems=tuple(wrong))
+        return replace(_job(table, contents, columns, names), problems=tuple(wrong))
     converted = conversions.converted(table, rules, by_name)
-    with reading_jobs(snapshot.path, [Job(table, 0, (), converted=converted)]) as source:
-        job = _job(table, converted.contents(source, snapshot.path.parent, snapshot.sha256), columns)
+    with reading_jobs(snapshot.path, [Job(table, "", 0, (), converted=converted)]) as source:
+        job = _job(table, converted.contents(source, snapshot.path.parent, snapshot.sha256), columns, names)
     return replace(job, converted=converted)
 
 
@@ -186,13 +190,14 @@ def _too_large(source: sqlite3.Connection, job: Job, facts: ServerFacts) -> list
     return [problem + told for problem in problems]
 
 
-def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeColumn]) -> Job:
+def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeColumn], names: Names) -> Job:
+    name = names.table(table.name)
     if not columns:
-        return Job(table, contents.rows, (), ("the target has no such table",))
+        return Job(table, name, contents.rows, (), ("the target has no such table",))
     there = {column.name.lower(): column for column in columns}
     fields, problems = [], []
     for column in table.columns:
-        target = there.pop(column.name.lower(), None)
+        target = there.pop(names.column(table.name, column.name).lower(), None)
         holds = contents.columns[column.name]
         if target is None:
             if holds.values:
@@ -206,7 +211,7 @@ def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeCol
             for column in there.values()
             if not (column.nullable or column.default or column.automatic or column.generated)
         ]
-    return Job(table, contents.rows, tuple(fields), tuple(problems))
+    return Job(table, name, contents.rows, tuple(fields), tuple(problems))
 
 
 # Preparation
@@ -468,7 +473,7 @@ def _put_back(ctx: Context, table: str, clauses: Sequence[str]) -> None:
 
 def _selected(ctx: Context, wanted: Sequence[Job], group: Group | None) -> tuple[list[Job], list[str]]:
     """The jobs of a group, or those of no group, and the group's names that the source does not have."""
-    by_name = {job.name: job for job in wanted}
+    by_name = {job.table.name: job for job in wanted}
     if group is not None:
         found = {name: shape.named(by_name, name) for name in group.tables}
         return [job for job in found.values() if job], [name for name, job in found.items() if job is None]

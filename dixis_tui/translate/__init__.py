@@ -4,7 +4,6 @@ Types follow the declared type and the values, so that every value is held exact
 otherwise is a finding; nothing is left out without one.
 """
 
-from dixis_tui.names import table_obstacle
 from dixis_tui.translate.findings import Finding
 from dixis_tui.translate.server import Abilities, Merged
 from dixis_tui.translate.tables import PREFIX, PRIMARY, TargetTable, Translation
@@ -18,6 +17,5 @@ __all__ = [
     "Merged",
     "TargetTable",
     "Translation",
-    "table_obstacle",
     "translate",
 ]

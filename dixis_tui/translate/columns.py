@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from dixis_tui import expressions
 from dixis_tui.catalogue import Column, Table
-from dixis_tui.names import folded, name_obstacle
+from dixis_tui.expressions import lower
 from dixis_tui.translate.defaults import default_of
 from dixis_tui.translate.draft import Draft, column_names, numbered
 from dixis_tui.translate.tables import TargetColumn
@@ -15,7 +15,7 @@ from dixis_tui.translate.types import type_of
 
 
 def all_columns(draft: Draft, table: Table) -> dict[str, TargetColumn]:
-    """The columns that can be had, by their name in lower case."""
+    """The columns, by their name in lower case."""
     keyed = {name.lower() for name in table.primary_key}
     for index in table.indexes:
         keyed |= {column.lower() for column in index.columns if column}
@@ -26,38 +26,26 @@ def all_columns(draft: Draft, table: Table) -> dict[str, TargetColumn]:
         column.lower()
         for other in draft.schema.tables
         for key in other.foreign_keys
-        if key.table.lower() == table.name.lower()
+        if lower(key.table) == lower(table.name)
         for column in key.references
     }
-    had: list[Column] = []
-    taken: dict[str, str] = {}
-    for column in table.columns:
-        obstacle = name_obstacle(column.name)
-        twin = taken.get(folded(column.name))
-        if not obstacle and twin is not None:
-            obstacle = f"has the same name as {twin} to this server"
-        if obstacle:
-            proposal = "it is left out; the copy stops if it holds values, so rename it in the source"
-            draft.find("error", table.name, column.name, "name", f"column {column.name} {obstacle}", proposal)
-            continue
-        taken[folded(column.name)] = column.name
-        had.append(column)
-    there = {column.name.lower() for column in had}
-    return {column.name.lower(): _column(draft, table, column, column.name.lower() in keyed, there) for column in had}
+    return {
+        column.name.lower(): _column(draft, table, column, column.name.lower() in keyed) for column in table.columns
+    }
 
 
-def _column(draft: Draft, table: Table, column: Column, keyed: bool, there: Collection[str]) -> TargetColumn:
+def _column(draft: Draft, table: Table, column: Column, keyed: bool) -> TargetColumn:
     holds = draft.contents[table.name].columns[column.name]
     kind = type_of(draft, table, column, holds, keyed)
     if column.generated:
-        made = _generated(draft, table, column, kind, there)
+        made = _generated(draft, table, column, kind)
         if made is not None:
             return made
     null_key = bool(column.key) and holds.nulls > 0
     # SQLite numbers such a column by itself, with AUTOINCREMENT or without.
     numbered = bool(table.rowid) and table.primary_key == (column.name,) and column.declared.lower() == "integer"
     automatic = numbered and "INT" in kind.upper()
-    group = draft.groups.of((table.name.lower(), column.name.lower()))
+    group = draft.groups.of((lower(table.name), column.name.lower()))
     made = TargetColumn(
         name=column.name,
         type=kind,
@@ -69,7 +57,7 @@ def _column(draft: Draft, table: Table, column: Column, keyed: bool, there: Coll
     return made if automatic else replace(made, default=default_of(draft, table, column, made))
 
 
-def _generated(draft: Draft, table: Table, column: Column, kind: str, there: Collection[str]) -> TargetColumn | None:
+def _generated(draft: Draft, table: Table, column: Column, kind: str) -> TargetColumn | None:
     """The generated column, None where only an ordinary one can be had."""
     names = column_names(table)
     expression = expressions.portable(column.generated, names)
@@ -79,8 +67,6 @@ def _generated(draft: Draft, table: Table, column: Column, kind: str, there: Col
         why = "has no counterpart here"
     elif numbered(table) in reads:
         why = "reads the numbered column"
-    elif set(reads) - set(there):
-        why = "reads a column that is left out"
     elif _worded_otherwise(draft, table, expressions.read_as_text(column.generated, names)):
         why = "reads a number or a moment as a text, which the target words in another way"
     else:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dixis_tui.catalogue import Index, SourceSchema, Table, TableContents
+from dixis_tui.expressions import lower
 from dixis_tui.names import free
 from dixis_tui.translate.families import Family, family_of
 from dixis_tui.translate.findings import Finding, Severity
@@ -40,7 +41,7 @@ class Draft:
         self.integers = linked_integers(self.schema, self.contents, self.groups)
         self.overridden = {self.groups.of(column_key(name)): kind for name, kind in self.types.items()}
         self.exact = {
-            self.groups.of((one.table.lower(), column.lower())) for one in self.merged for column in one.columns
+            self.groups.of((lower(one.table), column.lower())) for one in self.merged for column in one.columns
         }
 
     def find(self, severity: Severity, table: str, thing: str, kind: str, what: str, proposal: str = "") -> None:

@@ -16,7 +16,7 @@ def keep_foreign(draft: Draft, table: Table, key: ForeignKey, columns: Mapping[s
     """Whether a foreign key can be made here; a finding says why not, or what it does otherwise."""
     what = f"the foreign key ({', '.join(key.columns)}) to {key.table}"
     thing = f"({','.join(key.columns)})"
-    parent = next((other for other in draft.schema.tables if other.name.lower() == key.table.lower()), None)
+    parent = draft.schema.table(key.table)
     theirs = draft.columns.get(parent.name, {}) if parent is not None else {}
     wanted = tuple(column.lower() for column in key.references)
     unique: list[tuple[str, ...]] = []

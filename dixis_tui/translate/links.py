@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dixis_tui.catalogue import SourceSchema, TableContents
+from dixis_tui.expressions import lower
 
 ColumnName = tuple[str, str]
 
@@ -27,7 +28,7 @@ class Groups:
 
 def column_key(name: str) -> ColumnName:
     table, _, column = name.rpartition(".")
-    return table.lower(), column.lower()
+    return lower(table), column.lower()
 
 
 def linked(schema: SourceSchema) -> Groups:
@@ -35,7 +36,7 @@ def linked(schema: SourceSchema) -> Groups:
     for table in schema.tables:
         for key in table.foreign_keys:
             for mine, theirs in zip(key.columns, key.references, strict=False):
-                groups.tie((table.name.lower(), mine.lower()), (key.table.lower(), theirs.lower()))
+                groups.tie((lower(table.name), mine.lower()), (lower(key.table), theirs.lower()))
     return groups
 
 
@@ -49,8 +50,8 @@ def linked_integers(
     for table in schema.tables:
         names = {column.lower() for key in table.foreign_keys for column in key.columns}
         names |= {table.primary_key[0].lower()} if len(table.primary_key) == 1 else set()
-        linked |= {groups.of((table.name.lower(), name)) for name in names}
+        linked |= {groups.of((lower(table.name), name)) for name in names}
         for column in table.columns:
             if contents[table.name].columns[column.name].low < 0:
-                negative.add(groups.of((table.name.lower(), column.name.lower())))
+                negative.add(groups.of((lower(table.name), column.name.lower())))
     return {group: "BIGINT" if group in negative else "BIGINT UNSIGNED" for group in linked}

@@ -1,9 +1,7 @@
-"""What is no table: views, triggers, virtual tables; and keys that the collation would merge."""
+"""What is no table: triggers, virtual tables; and keys that the collation would merge."""
 
 from __future__ import annotations
 
-from dixis_tui import expressions
-from dixis_tui.names import name_obstacle
 from dixis_tui.translate.draft import Draft
 
 
@@ -28,19 +26,6 @@ def tell_merged(draft: Draft) -> None:
 def _columns_type(draft: Draft, table: str, column: str) -> str:
     made = draft.columns.get(table, {}).get(column.lower())
     return made.type if made is not None else ""
-
-
-def views_of(draft: Draft, tables: set[str]) -> dict[str, str]:
-    made: dict[str, str] = {}
-    for name, sql in draft.schema.views.items():
-        statement = None if name_obstacle(name) else expressions.view(sql, name)
-        if statement is None:
-            what = "is a view that may mean something else here and is not made"
-            draft.find("warning", name, "", "view", what, "left out; write it anew for the target if it is needed")
-        else:
-            made[name] = statement
-            draft.find("note", name, "", "view", f"is a view and is made as: {statement}")
-    return made
 
 
 def tell_objects(draft: Draft) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dixis_tui import expressions
 from dixis_tui.catalogue import Table
+from dixis_tui.expressions import lower
 from dixis_tui.translate.draft import Draft, column_names
 from dixis_tui.translate.tables import CHARACTER_BYTES, KEY_BYTES, TargetColumn, sizes_of
 
@@ -34,7 +35,7 @@ def _can_be(draft: Draft, table: Table, part: TargetColumn, size: int) -> bool:
     """True when a text column's size was our guess and all its values fit into the smaller one."""
     source = table.column(part.name)
     holds = draft.contents[table.name].columns[part.name]
-    group = draft.groups.of((table.name.lower(), part.name.lower()))
+    group = draft.groups.of((lower(table.name), part.name.lower()))
     guessed = source is not None and not sizes_of(source.declared) and group not in draft.overridden
     return guessed and size >= max(1, holds.characters, holds.bytes if holds.nul else 0)
 

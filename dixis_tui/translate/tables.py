@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dixis_tui.names import Names
 from dixis_tui.target import identifier
 from dixis_tui.translate.findings import Finding
 
@@ -92,11 +93,12 @@ class TargetTable:
 
 @dataclass(frozen=True)
 class Translation:
-    """views: CREATE VIEW statements by name, in the order they must be made."""
+    """views: CREATE VIEW statements by name, in the order they must be made; names: what is called otherwise here."""
 
     tables: tuple[TargetTable, ...]
     findings: tuple[Finding, ...] = ()
     views: Mapping[str, str] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dixis_tui.catalogue import Column, ColumnContents, Table
+from dixis_tui.expressions import lower
 from dixis_tui.translate.draft import Draft
 from dixis_tui.translate.families import family_of, integer_type, wrong_types
 from dixis_tui.translate.sizes import ROW_BYTES
@@ -15,7 +16,7 @@ BLOB_LIMITS = (("BLOB", 0xFFFF), ("MEDIUMBLOB", 0xFFFFFF), ("LONGBLOB", 0xFFFFFF
 
 
 def type_of(draft: Draft, table: Table, column: Column, holds: ColumnContents, keyed: bool) -> str:
-    group = draft.groups.of((table.name.lower(), column.name.lower()))
+    group = draft.groups.of((lower(table.name), column.name.lower()))
     if group in draft.overridden:
         kind = draft.overridden[group]
         draft.find("note", table.name, column.name, "types", f"{column.name} becomes {kind}, as [types] says")

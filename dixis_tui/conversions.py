@@ -6,6 +6,7 @@ be set aside; the copy then treats it like any other table.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -17,7 +18,7 @@ from datetime import UTC, datetime, time
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
-from dixis_tui import catalogue, rows
+from dixis_tui import catalogue, expressions, json_values, rows
 from dixis_tui.catalogue import Table, TableContents
 from dixis_tui.config import Config, Conversion, zone_of
 from dixis_tui.expressions import lower
@@ -183,9 +184,7 @@ def converted(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, 
         else:
             now[lower(rule.column_name)] = after
     selected = [f"{catalogue.name(table.rowid)} AS {KEY}"] if table.rowid else []
-    selected += [
-        f"{now.get(lower(c.name), catalogue.name(c.name))} AS {catalogue.name(c.name)}" for c in table.columns
-    ]
+    selected += [f"{now.get(lower(c.name), catalogue.name(c.name))} AS {catalogue.name(c.name)}" for c in table.columns]
     where = f" WHERE {' AND '.join(refused)}" if refused else ""
     sql = (
         f"CREATE TEMP VIEW IF NOT EXISTS {catalogue.name(view)} AS"
@@ -306,12 +305,20 @@ def _misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str
     bits = TEXT_BYTES.get(kind) or BLOB_BYTES.get(kind)
     if bits and size >= 1 << bits:
         return f"longer than {full}"
-    if kind == "json":
-        try:
-            json.loads(text)
-        except ValueError:
-            return "not JSON"
+    if kind == "json" and held == "text":
+        return json_values.loss(text.encode()) or None
+    if kind == "char" and text.endswith(" "):
+        return f"ends in a space, which {full} drops"
+    if kind == "binary" and size < _sizes(full)[0]:
+        return f"shorter than {full}, which fills it up"
+    if kind == "enum" and (held != "text" or text not in _enum_values(full)):
+        return f"not what {full} has"
     return None
+
+
+@functools.cache
+def _enum_values(full: str) -> frozenset[str]:
+    return frozenset(expressions.enum_values(full))
 
 
 def _number_misfit(value: Value, kind: str, full: str) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from dixis_tui import catalogue, expressions, shape
+from dixis_tui import catalogue, exact, expressions, shape
 from dixis_tui.catalogue import ColumnContents, Index, IndexPart, SourceSchema, Table, TableContents
-from dixis_tui.collisions import SHOWN, merged_keys
+from dixis_tui.collisions import merged_keys
 from dixis_tui.config import Target
 from dixis_tui.names import Names
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, Field
@@ -17,6 +18,7 @@ from dixis_tui.target import TargetConnection, query
 
 # Tables that artisan keeps for itself; the rows it wrote on the target are the right ones.
 ARTISANS = frozenset({"migrations"})
+CHANGE = "change the column by a migration, or mend these rows"
 BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 TEXT_BYTES = {"tinytext": 0xFF, "text": 0xFFFF, "mediumtext": 0xFFFFFF, "longtext": 0xFFFFFFFF}
 BLOB_BYTES = {"tinyblob": 0xFF, "blob": 0xFFFF, "mediumblob": 0xFFFFFF, "longblob": 0xFFFFFFFF}
@@ -42,10 +44,11 @@ def compare(
     schema: SourceSchema,
     contents: Mapping[str, TableContents],
     names: Names,
+    kept: Path,
     check_stop: Callable[[], None],
 ) -> list[Difference]:
     """Everything in which the two schemas differ and that matters to rows, keys or foreign keys. names: what is called
-    otherwise on the target."""
+    otherwise on the target; kept: where answers of the snapshot are remembered, see exact.altered()."""
     there = shape.all_columns(target)
     indexes = shape.all_indexes(target)
     by_name = {name.lower(): name for name in there}
@@ -61,7 +64,7 @@ def compare(
             what = f"is not there; the source has {rows} rows of it"
             found.append(Difference(table.name, what, f"add a migration that creates {own}", blocks=rows > 0))
             continue
-        found += _columns(source, table, contents[table.name], there[name], names)
+        found += _columns(source, table, contents[table.name], there[name], names, kept)
         found += _keys(source, table, names, indexes.get(name, ()))
         found += _foreign_keys(names.renamed(table), shape.definition(target, name).foreign_keys)
     found += _merged(source, target, settings, schema, contents, indexes, names, check_stop)
@@ -75,9 +78,20 @@ def extra_tables(target: TargetConnection, schema: SourceSchema, names: Names) -
 
 
 def _columns(
-    source: sqlite3.Connection, table: Table, contents: TableContents, columns: Sequence[ShapeColumn], names: Names
+    source: sqlite3.Connection,
+    table: Table,
+    contents: TableContents,
+    columns: Sequence[ShapeColumn],
+    names: Names,
+    kept: Path,
 ) -> Iterator[Difference]:
     there = {column.name.lower(): column for column in columns}
+    both = [
+        Field(column, contents.columns[column.name], mine)
+        for column in table.columns
+        if (mine := there.get(names.column(table.name, column.name).lower())) and not mine.generated
+    ]
+    altered = exact.altered(source, table, both, kept)
     for column in table.columns:
         own = names.column(table.name, column.name)
         mine = there.pop(own.lower(), None)
@@ -86,11 +100,13 @@ def _columns(
             what = f"{column.name} is not there; the source has {holds.values} values in it"
             yield Difference(table.name, what, f"add {names.table(table.name)}.{own} by a migration", holds.values > 0)
         elif not mine.generated:
-            if problem := Field(column, holds, mine).problem() or narrower(mine, holds):
-                yield Difference(table.name, f"{column.name}: {problem}", "widen it by a migration", blocks=True)
-            if mine.kind == "enum" and (strange := _outside(source, table, column.name, mine.type)):
-                what = f"{column.name} holds {', '.join(map(repr, strange))}, which {mine.type} does not have"
-                yield Difference(table.name, what, "add the value by a migration, or mend these rows", blocks=True)
+            if problem := _problem(Field(column, holds, mine), altered):
+                yield Difference(
+                    table.name,
+                    f"{column.name}: {problem}",
+                    CHANGE,
+                    blocks=True,
+                )
             if holds.nulls and not mine.nullable and not mine.automatic:
                 what = f"{column.name} is NOT NULL and the source has {holds.nulls} rows without a value"
                 yield Difference(table.name, what, "make it nullable by a migration, or fill it", blocks=True)
@@ -102,10 +118,13 @@ def _columns(
             yield Difference(table.name, what, "give it a default by a migration", blocks=contents.rows > 0)
 
 
+def _problem(field: Field, altered: Mapping[str, str]) -> str:
+    return field.problem() or altered.get(field.source.name, "") or narrower(field.target, field.holds)
+
+
 def narrower(column: ShapeColumn, holds: ColumnContents) -> str:
     """Why values would not fit into a column of the target, empty when they do."""
-    inside = column.type.partition("(")[2].partition(")")[0]
-    sizes = [int(part) for part in inside.split(",") if part.strip().isdigit()]
+    sizes = expressions.sizes_of(column.type)
     size = sizes[0] if sizes else 0
     if column.kind in INTEGER_KINDS and holds.integers:
         bits = BITS[column.kind]
@@ -131,14 +150,6 @@ def narrower(column: ShapeColumn, holds: ColumnContents) -> str:
     if holds.blobs and column.kind not in BINARY_KINDS:
         return f"{holds.blobs} blobs do not fit into {column.type}"
     return ""
-
-
-def _outside(source: sqlite3.Connection, table: Table, column: str, kind: str) -> list[str]:
-    """Values of a column that an enum does not have, the first few. Case is the collation's business."""
-    allowed = {value.casefold() for value in expressions.enum_values(kind)}
-    c = catalogue.name(column)
-    rows = source.execute(f"SELECT DISTINCT CAST({c} AS TEXT) FROM {catalogue.name(table.name)} WHERE {c} IS NOT NULL")
-    return [str(value) for (value,) in rows if str(value).casefold() not in allowed][:SHOWN]
 
 
 def _plain(index: Index) -> tuple[str, ...]:

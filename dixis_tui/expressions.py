@@ -298,6 +298,12 @@ def column_type(text: str) -> str:
     return words if "'" in words else words.replace(", ", ",")
 
 
+def sizes_of(kind: str) -> list[int]:
+    """The numbers in the parenthesis of a type, such as decimal(10,2)."""
+    inside = kind.partition("(")[2].partition(")")[0]
+    return [int(part) for part in inside.split(",") if part.strip().isdigit()]
+
+
 def enum_values(kind: str) -> list[str]:
     """The values of an enum type as the server writes it."""
     made = exp.DataType.build(kind, dialect="mysql")

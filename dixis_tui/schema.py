@@ -342,9 +342,11 @@ def check_differences(ctx: Context) -> Outcome:
     """Compare the source with the tables artisan has built; fails where rows would not arrive as they are."""
     schema, contents = read_source(ctx)
     target = ctx.config.target
-    with connected(target) as connection, reading(latest_snapshot(ctx)) as source:
+    snapshot = latest_snapshot(ctx)
+    kept = snapshot.path.with_name(f"exact-{snapshot.sha256}")
+    with connected(target) as connection, reading(snapshot) as source:
         names = names_on(ctx, connection, schema)
-        found = differences.compare(source, connection, target, schema, contents, names, ctx.check_stop)
+        found = differences.compare(source, connection, target, schema, contents, names, kept, ctx.check_stop)
         extra = differences.extra_tables(connection, schema, names)
     blocking = [one for one in found if one.blocks]
     evidence = [

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from dixis_tui import catalogue, conversions, refusal, rows, shape, verify
+from dixis_tui import catalogue, conversions, exact, refusal, rows, shape, verify
 from dixis_tui.catalogue import SourceSchema, Table, TableContents
 from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
@@ -140,8 +140,15 @@ def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
             job = _converted_job(snapshot, table, contents[table.name], columns, names, rules)
         else:
             job = _job(table, contents[table.name], columns, names)
-        found.append(_with_packets(snapshot, job, facts))
+        found.append(_with_packets(snapshot, _with_altered(snapshot, job), facts))
     return found
+
+
+def _with_altered(snapshot: Snapshot, job: Job) -> Job:
+    """The job, with a problem for each column whose values the target would alter without a word."""
+    with reading_jobs(snapshot.path, [job]) as source:
+        altered = exact.altered(source, job.read, job.fields, snapshot.path.with_name(f"exact-{snapshot.sha256}"))
+    return replace(job, problems=(*job.problems, *(f"{column}: {why}" for column, why in altered.items())))
 
 
 def _converted_job(

@@ -519,7 +519,7 @@ def test_differences_to_a_schema_artisan_has_built_are_told(
         "error: users: gone is not there; the source has 1 values in it",
         "error: users: role is only on the target, NOT NULL and without a default",
         "error: users: unique key name_unique: 1 groups of rows are equal to its collation: 'Μαρία' = 'ΜΑΡΙΑ'",
-        "error: users: status holds 'old', which enum('new','it''s') does not have",
+        "error: users: status: 'old' is not what enum('new','it''s') has",
         "warning: users: unique index users_age_unique (age) is not there",
         "warning: users: foreign key (team_id) to teams is not there",
         "migrations: kept as artisan made it, on purpose",

@@ -10,8 +10,9 @@ from decimal import Decimal, InvalidOperation
 from sqlglot import exp
 
 from dixis_tui import expressions
+from dixis_tui.expressions import sizes_of
 from dixis_tui.translate.families import INTEGERS
-from dixis_tui.translate.tables import TargetColumn, sizes_of
+from dixis_tui.translate.tables import TargetColumn
 
 
 def mixes(sql: str, names: Collection[str], columns: Mapping[str, TargetColumn]) -> bool:

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from dixis_tui import expressions
 from dixis_tui.catalogue import Table
-from dixis_tui.expressions import lower
+from dixis_tui.expressions import lower, sizes_of
 from dixis_tui.translate.draft import Draft, column_names
-from dixis_tui.translate.tables import CHARACTER_BYTES, KEY_BYTES, TargetColumn, sizes_of
+from dixis_tui.translate.tables import CHARACTER_BYTES, KEY_BYTES, TargetColumn
 
 ROW_BYTES = 65_000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from dixis_tui.expressions import sizes_of
 from dixis_tui.names import Names
 from dixis_tui.target import identifier
 from dixis_tui.translate.findings import Finding
@@ -128,9 +129,3 @@ def _column_line(column: TargetColumn) -> str:
 
 def column_list(columns: Iterable[str]) -> str:
     return ", ".join(identifier(column) for column in columns)
-
-
-def sizes_of(declared: str) -> list[int]:
-    """The numbers in the parenthesis of a declared type."""
-    inside = declared.partition("(")[2].partition(")")[0]
-    return [int(part) for part in inside.split(",") if part.strip().isdigit()]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dixis_tui.catalogue import Column, ColumnContents, Table
-from dixis_tui.expressions import lower
+from dixis_tui.expressions import lower, sizes_of
 from dixis_tui.translate.draft import Draft
 from dixis_tui.translate.families import family_of, integer_type, wrong_types
 from dixis_tui.translate.sizes import ROW_BYTES
-from dixis_tui.translate.tables import CHARACTER_BYTES, KEY_BYTES, sizes_of
+from dixis_tui.translate.tables import CHARACTER_BYTES, KEY_BYTES
 
 TEXT_LIMITS = (("TEXT", 0xFFFF), ("MEDIUMTEXT", 0xFFFFFF), ("LONGTEXT", 0xFFFFFFFF))
 BLOB_LIMITS = (("BLOB", 0xFFFF), ("MEDIUMBLOB", 0xFFFFFF), ("LONGBLOB", 0xFFFFFFFF))
@@ -111,8 +111,14 @@ def _json(draft: Draft, table: Table, column: Column, holds: ColumnContents, key
         kind = _text(draft, table, column, holds, keyed)
         draft.find("warning", table.name, column.name, "json", f"{column.name} is declared JSON and {why}", kind)
         return kind
+    if holds.lossy and not draft.server.mariadb:
+        kind = _text(draft, table, column, holds, keyed)
+        what = f"{column.name} is declared JSON, and {holds.lossy} of its values are not kept by MySQL's JSON"
+        what += " (a key twice, a number of too many digits)"
+        draft.find("note", table.name, column.name, "json-text", what, kind)
+        return kind
     if not draft.server.mariadb:
-        what = f"{column.name} is JSON, which the server writes anew: order of keys, numbers and doubled keys"
+        what = f"{column.name} is JSON, which the server writes anew: the order of keys, the spelling of numbers"
         draft.find("warning", table.name, column.name, "json", what, "JSON; [types] can make it LONGTEXT")
     return "JSON"
 

@@ -431,12 +431,13 @@ def _strange(connection: sqlite3.Connection, table: Table, column: Column, holds
             plain += sum(bool(strange) and not any(mark in value for mark in _SEPARATORS) for value, strange in some)
         else:
             plain += sum(strange for _, strange in some)
-        if not _is_utf8(joined):
-            broken += sum(not _is_utf8(value) for value, _ in some)
+        if not is_utf8(joined):
+            broken += sum(not is_utf8(value) for value, _ in some)
     return plain, broken
 
 
-def _is_utf8(value: bytes) -> bool:
+def is_utf8(value: bytes) -> bool:
+    """True for bytes that are valid UTF-8."""
     try:
         value.decode()
     except UnicodeDecodeError:

@@ -26,12 +26,13 @@ BLOB_BYTES = {"tinyblob": 0xFF, "blob": 0xFFFF, "mediumblob": 0xFFFFFF, "longblo
 
 @dataclass(frozen=True)
 class Difference:
-    """blocks: rows would not arrive as they are; remedy: what mends it."""
+    """blocks: rows would not arrive as they are; remedy: what mends it; field: the column whose values do not fit."""
 
     table: str
     what: str
     remedy: str = ""
     blocks: bool = False
+    field: Field | None = None
 
     def line(self) -> str:
         return f"{'error' if self.blocks else 'warning'}: {self.table}: {self.what}"
@@ -100,13 +101,9 @@ def _columns(
             what = f"{column.name} is not there; the source has {holds.values} values in it"
             yield Difference(table.name, what, f"add {names.table(table.name)}.{own} by a migration", holds.values > 0)
         elif not mine.generated:
-            if problem := _problem(Field(column, holds, mine), altered):
-                yield Difference(
-                    table.name,
-                    f"{column.name}: {problem}",
-                    CHANGE,
-                    blocks=True,
-                )
+            field = Field(column, holds, mine)
+            if problem := _problem(field, altered):
+                yield Difference(table.name, f"{column.name}: {problem}", CHANGE, blocks=True, field=field)
             if holds.nulls and not mine.nullable and not mine.automatic:
                 what = f"{column.name} is NOT NULL and the source has {holds.nulls} rows without a value"
                 yield Difference(table.name, what, "make it nullable by a migration, or fill it", blocks=True)

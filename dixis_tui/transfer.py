@@ -20,7 +20,7 @@ from dixis_tui.journal import WENT_LIVE
 from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.names import Names
 from dixis_tui.rows import Field
-from dixis_tui.schema import copied_tables, names_on, read_source
+from dixis_tui.schema import copied_tables, names_on, proposed_lines, read_source
 from dixis_tui.source import Snapshot, latest_snapshot, snapshot_now, snapshot_outcome, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import (
@@ -221,6 +221,12 @@ def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeCol
     return Job(table, name, contents.rows, tuple(fields), tuple(problems))
 
 
+def _unfit(job: Job) -> list[Field]:
+    """The columns of a job whose values do not fit and for which no conversion is declared."""
+    named = {problem.partition(": ")[0] for problem in job.problems}
+    return [item for item in job.fields if item.source.name in named and not job.converted]
+
+
 # Preparation
 
 
@@ -337,7 +343,10 @@ def prepare(ctx: Context) -> Outcome:
             return failed(
                 f"{len(problems)} things would not arrive as they are; nothing was changed",
                 problems,
-                ["mend the source or the target's columns, take a new snapshot, then run this step again"],
+                [
+                    "mend the source or the target's columns, take a new snapshot, then run this step again",
+                    *proposed_lines(ctx, [(job.table, item) for job in wanted for item in _unfit(job)]),
+                ],
             )
         states = _states(ctx, connection, wanted, snapshot)
         foreign = {name: state for name, state in states.items() if state.foreign}

@@ -7,6 +7,7 @@ otherwise is a finding; nothing is left out without one.
 from dixis_tui.translate.findings import Finding
 from dixis_tui.translate.server import Abilities, Merged
 from dixis_tui.translate.tables import PREFIX, PRIMARY, TargetTable, Translation
+from dixis_tui.translate.types import decimal_for
 from dixis_tui.translate.whole import translate
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "Merged",
     "TargetTable",
     "Translation",
+    "decimal_for",
     "translate",
 ]

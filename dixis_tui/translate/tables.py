@@ -105,6 +105,11 @@ class Translation:
     def errors(self) -> tuple[Finding, ...]:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
+    def column(self, table: str, column: str) -> TargetColumn:
+        """The target's column for one of the source."""
+        own, name = self.names.table(table), self.names.column(table, column)
+        return next(c for t in self.tables if t.name == own for c in t.columns if c.name == name)
+
     def open(self, accepted: Collection[str]) -> tuple[Finding, ...]:
         """The findings that still need the operator's word; accepted holds ids and kinds."""
         return tuple(f for f in self.findings if f.needs_word and f.id not in accepted and f.kind not in accepted)

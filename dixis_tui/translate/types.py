@@ -32,6 +32,10 @@ def type_of(draft: Draft, table: Table, column: Column, holds: ColumnContents, k
             f"{column.name} is declared {column.declared or 'without a type'} and holds {wrong}",
             "the declared type all the same; the copy stops before the first row until they are mended",
         )
+    if holds.broken:
+        what = f"{column.name} holds {holds.broken} texts that are not valid UTF-8"
+        proposal = "the copy stops before the first row until they are mended"
+        draft.find("error", table.name, column.name, "charset", what, proposal)
     if family == "integer" and group in draft.integers:
         return draft.integers[group]
     match family:
@@ -74,6 +78,13 @@ def _decimal(draft: Draft, table: Table, column: Column, holds: ColumnContents) 
         )
         return "DOUBLE"
     return f"DECIMAL({max(1, whole + scale)},{scale})"
+
+
+def decimal_for(column: Column, holds: ColumnContents) -> str:
+    """The decimal a column was meant to be, wide enough for its values once they are rounded."""
+    digits, scale = (*(sizes_of(column.declared) or [10, 2]), 0)[:2]
+    whole = max(digits - scale, len(str(max(abs(holds.low), abs(holds.high)))))
+    return f"DECIMAL({min(65, whole + scale)},{scale})"
 
 
 def _moment(draft: Draft, table: Table, column: Column, holds: ColumnContents, family: str) -> str:

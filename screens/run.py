@@ -20,7 +20,7 @@ from screens import words
 from screens.board import Board
 from screens.detail import describe
 from screens.evidence import EvidenceScreen
-from screens.requests import DoStep, RunPhase, Stop, Waive
+from screens.requests import DoStep, Pause, RunPhase, Stop, Waive
 from screens.view import View
 from screens.widgets import Checklist, Detail, Headline, LogPane, PhaseList, ProgressTable
 
@@ -41,6 +41,8 @@ class RunScreen(View, Screen[None]):
         Binding("s", "sign", "Sign"),
         Binding("w", "waive", "Waive"),
         Binding("x", "stop", "Stop"),
+        Binding("z", "pause", "Pause"),
+        Binding("z", "resume", "Go on"),
         Binding("e", "evidence", "Evidence"),
         Binding("p", "progress", "Progress", show=False),
         Binding("l", "log", "Log size", show=False),
@@ -101,13 +103,15 @@ class RunScreen(View, Screen[None]):
         self.set_class(seen and running, "-progress")
         self.set_class(seen, "-progressed")
         if seen and step is not None:
-            self.query_one(ProgressTable).show(step.id)
+            self.query_one(ProgressTable).show(step.id, paused=running and self._runner.gate.paused)
 
     def show_log(self, notices: Sequence[Event | LogLine]) -> None:
         self.query_one(LogPane).show(notices)
 
     def show_clock(self) -> None:
         self.query_one(Headline).show()
+        if self._runner.running:
+            self.show_progress()  # how long a stream has been silent
 
     # What is selected
 
@@ -158,11 +162,13 @@ class RunScreen(View, Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only keys that mean something for the selected step are offered."""
-        if action not in ("sign", "waive", "stop") or not self.is_mounted:
+        if action not in ("sign", "waive", "stop", "pause", "resume") or not self.is_mounted:
             return True
         step = self.step
         if action == "stop":
             return self._runner.running is not None
+        if action in ("pause", "resume"):
+            return self._runner.running is not None and self._runner.gate.paused == (action == "resume")
         if step is None:
             return False
         if action == "sign":
@@ -188,6 +194,12 @@ class RunScreen(View, Screen[None]):
 
     def action_stop(self) -> None:
         self.post_message(Stop())
+
+    def action_pause(self) -> None:
+        self.post_message(Pause())
+
+    def action_resume(self) -> None:
+        self.post_message(Pause())
 
     def action_next(self) -> None:
         """Go to the running step, or else to the first one that is not settled."""

@@ -26,6 +26,11 @@ LONGEST_TIME = 838
 SHOWN = 80
 
 
+def asks(fields: Sequence[Field]) -> bool:
+    """True when the snapshot must be asked about one of the columns."""
+    return any(True for field in fields for _ in _questions(field))
+
+
 def altered(source: sqlite3.Connection, table: Table, fields: Sequence[Field], kept: Path) -> dict[str, str]:
     """By column of the source, why the target's would not hold its values as they are.
 

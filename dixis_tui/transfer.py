@@ -146,6 +146,8 @@ def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
 
 def _with_altered(snapshot: Snapshot, job: Job) -> Job:
     """The job, with a problem for each column whose values the target would alter without a word."""
+    if not exact.asks(job.fields):
+        return job
     with reading_jobs(snapshot.path, [job]) as source:
         altered = exact.altered(source, job.read, job.fields, snapshot.path.with_name(f"exact-{snapshot.sha256}"))
     return replace(job, problems=(*job.problems, *(f"{column}: {why}" for column, why in altered.items())))

@@ -14,11 +14,11 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
-from dixis_tui import catalogue, expressions, json_values, rows
+from dixis_tui import catalogue, exact, expressions, json_values, rows
 from dixis_tui.catalogue import Table, TableContents
 from dixis_tui.config import Config, Conversion, zone_of
 from dixis_tui.expressions import lower
@@ -305,8 +305,10 @@ def _misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str
     bits = TEXT_BYTES.get(kind) or BLOB_BYTES.get(kind)
     if bits and size >= 1 << bits:
         return f"longer than {full}"
-    if kind == "json" and held == "text":
-        return json_values.loss(text.encode()) or None
+    if kind == "json":
+        return "not JSON" if held != "text" else json_values.loss(text.encode()) or None
+    if kind in rows.BINARY_KINDS and held in ("integer", "real"):
+        return f"a number in {full}"
     if kind == "char" and text.endswith(" "):
         return f"ends in a space, which {full} drops"
     if kind == "binary" and size < _sizes(full)[0]:
@@ -334,6 +336,8 @@ def _number_misfit(value: Value, kind: str, full: str) -> str | None:
     if kind == "year":
         whole = isinstance(value, int) and rows.FIRST_YEAR <= value <= rows.LAST_YEAR
         return None if whole else "not a year"
+    if kind == "double" and isinstance(value, int) and abs(value) > exact.DOUBLE_WHOLE:
+        return f"more digits than {full} tells apart"
     if kind == "decimal":
         digits, scale = _sizes(full)
         sign = Decimal(repr(value)).normalize().as_tuple()
@@ -350,7 +354,7 @@ def _is_moment(text: str, kind: str, full: str) -> bool:
         if kind == "date":
             return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text)) and bool(datetime.fromisoformat(text))
         if kind == "time":
-            return bool(re.fullmatch(r"\d\d:\d\d:\d\d", text)) and time.fromisoformat(text) is not None
+            return exact.is_time(text.encode(), digits)
         found = MOMENT.fullmatch(text)
         if not found or len(found[1] or "") > digits:
             return False

@@ -63,7 +63,8 @@ def compare(
             continue
         if name is None:
             what = f"is not there; the source has {rows} rows of it"
-            found.append(Difference(table.name, what, f"add a migration that creates {own}", blocks=rows > 0))
+            remedy = f"add a migration that creates {own}, or say under [names] what it is called"
+            found.append(Difference(table.name, what, remedy, blocks=rows > 0))
             continue
         found += _columns(source, table, contents[table.name], there[name], names, kept)
         found += _keys(source, table, names, indexes.get(name, ()))

@@ -31,23 +31,25 @@ def asks(fields: Sequence[Field]) -> bool:
     return any(True for field in fields for _ in _questions(field))
 
 
-def altered(source: sqlite3.Connection, table: Table, fields: Sequence[Field], kept: Path) -> dict[str, str]:
+def altered(
+    source: sqlite3.Connection, table: Table, fields: Sequence[Field], kept: Path, view: str = ""
+) -> dict[str, str]:
     """By column of the source, why the target's would not hold its values as they are.
 
-    table: as it is read, a view where conversions are declared; kept: a file beside the snapshot, without its ending,
-    by which the answers are remembered.
+    table: as it is read; view: the SQL of the view it is, where conversions are declared; kept: a file beside the
+    snapshot, without its ending, by which the answers are remembered.
     """
     asked = [(field, sql, why) for field in fields for sql, why in _questions(field)]
     if not asked:
         return {}
     sql = f"SELECT {', '.join(question for _, question, _ in asked)} FROM {catalogue.name(table.name)}"
-    digest = hashlib.sha256(f"{sql}{[why for *_, why in asked]}".encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{view}{sql}".encode()).hexdigest()[:16]
     path = kept.with_name(f"{kept.name}-{digest}.json")
     if path.is_file():
         answers = json.loads(path.read_text(encoding="utf-8"))
     else:
         json_values.open_in(source)
-        source.create_function("dixis_time", 2, _is_time, deterministic=True)
+        source.create_function("dixis_time", 2, is_time, deterministic=True)
         row = source.execute(sql).fetchone()
         answers = [answer.decode() if isinstance(answer, bytes) else answer for answer in row]
         temporary = path.with_name(f".{path.name}.new")
@@ -117,7 +119,7 @@ def _infinite(field: Field, count: Callable[[str], str]) -> Iterator[tuple[str, 
         yield count(f"{c} IN (9e999, -9e999)"), "values are infinite, which no column holds"
 
 
-def _is_time(code: bytes, digits: int) -> bool:
+def is_time(code: bytes, digits: int) -> bool:
     """True for a time as the server writes it itself, with no more digits of a second than that."""
     found = TIME.fullmatch(code)
     if not found or code == b"-00:00:00":

@@ -149,7 +149,8 @@ def _with_altered(snapshot: Snapshot, job: Job) -> Job:
     if not exact.asks(job.fields):
         return job
     with reading_jobs(snapshot.path, [job]) as source:
-        altered = exact.altered(source, job.read, job.fields, snapshot.path.with_name(f"exact-{snapshot.sha256}"))
+        kept = snapshot.path.with_name(f"exact-{snapshot.sha256}")
+        altered = exact.altered(source, job.read, job.fields, kept, job.converted.sql if job.converted else "")
     return replace(job, problems=(*job.problems, *(f"{column}: {why}" for column, why in altered.items())))
 
 

@@ -262,12 +262,12 @@ class ConsoleApp(App[int]):
         def lines() -> list[str]:
             return [*self.runner.preview(step), "", f"Undo: {step.undo}"]
 
-        if await self._confirm(step.title, lines, go="run it"):
+        if await self._confirm(step.title, [step], lines, go="run it"):
             self._begin(self._run_step(step))
 
     async def _phase_asked(self, phase: Phase, steps: Sequence[Step], *, again: bool) -> None:
         title = f"{phase.title}: again from the start" if again else f"{phase.title}: {len(steps)} steps"
-        if await self._confirm(title, partial(self._phase_preview, steps), go="run the phase"):
+        if await self._confirm(title, steps, partial(self._phase_preview, steps), go="run the phase"):
             self._begin(self._phase(phase, again=again))
 
     def _phase_preview(self, steps: Sequence[Step]) -> list[str]:
@@ -281,15 +281,15 @@ class ConsoleApp(App[int]):
                 lines.append(f"    to be seen when its turn comes: {error.what}")
         return lines
 
-    async def _confirm(self, title: str, lines: Callable[[], Sequence[str]], *, go: str) -> bool:
+    async def _confirm(self, title: str, steps: Sequence[Step], lines: Callable[[], Sequence[str]], *, go: str) -> bool:
         """Ask before something is changed; the first time in production the database's name must be typed."""
         config = self.runner.config
         typed = config.run.environment == "production" and not self._confirmed
-        word = config.target.database if typed else ""
+        word = config.target.database if typed else await asyncio.to_thread(self.runner.word, steps)
         if not await self.push_screen_wait(ConfirmDialog(title, lines, go=go, word=word)):
             return False
         self._confirmed = True
-        self.runner.record("confirmed", {"name": self.runner.operator, "what": title, "typed": word})
+        self.runner.confirm(steps, title, word)
         return True
 
     async def _sign(self, step: Step) -> None:

@@ -15,9 +15,10 @@ from typing import Any, Literal, TypeVar
 import click
 
 from dixis_tui import config as configuration
-from dixis_tui import headless, plan, report, verify
+from dixis_tui import headless, plan, report, validation
 from dixis_tui.journal import HeldError, JournalError
 from dixis_tui.model import DixisError
+from dixis_tui.proof import TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase
 
@@ -123,6 +124,7 @@ def _finish(options: Options, runner: Runner, code: int, *, summary: bool = True
 @cli.command()
 @common
 @click.option("--phase", "phase_id", metavar="P", help="Only this phase; starts over when it was done already.")
+@click.option("--from", "from_step", metavar="STEP", help="Do this step of a phase again, and those behind it.")
 @click.option("--yes", is_flag=True, help="No questions. In production --database and --sign are still needed.")
 @click.option("--database", default="", help="In production: the database's name, typed.")
 @click.option("--sign", multiple=True, metavar="ROLE=NAME", help="Who signs as lead, database review, …; repeatable.")
@@ -132,6 +134,7 @@ def _finish(options: Options, runner: Runner, code: int, *, summary: bool = True
 def run(
     options: Options,
     phase_id: str | None,
+    from_step: str | None,
     yes: bool,
     database: str,
     sign: tuple[str, ...],
@@ -140,13 +143,20 @@ def run(
 ) -> None:
     """Run the plan, or one phase of it, from where it stands."""
     consent = _consent(yes, database, sign)
+    if from_step is not None:
+        phase_id = phase_id or from_step.partition(".")[0]
     with opened(options, watch=dry_run) as runner:
         phases = runner.plan.phases if phase_id is None else (_phase(runner, phase_id),)
+        since = next((step for step in phases[0].steps if step.id == from_step), None)
+        if from_step is not None and since is None:
+            raise configuration.ConfigError(
+                f"{phases[0].title} has no step {from_step}.", "see its steps with: dixis run --dry-run --phase P"
+            )
         if dry_run:
             _show(runner, phases, as_json=options.json)
             return
-        if phase_id is not None and runner.settled(phases[0]):
-            runner.reset(phases[0])
+        if since is not None or (phase_id is not None and runner.settled(phases[0])):
+            runner.reset(phases[0], since=since)
         twin = headless.Headless(runner, consent, quiet=options.json, verbose=verbose)
         _finish(options, runner, twin.run(phases))
 
@@ -194,23 +204,49 @@ def preflight(options: Options) -> None:
 
 @cli.command("verify")
 @common
+@click.option("--table", "tables", metavar="T", multiple=True, help="Only this table; repeatable.")
+@click.option(
+    "--max-load",
+    type=click.FloatRange(0, 1),
+    help="Wait while others use more than this share of the server's connections.  [default: from the configuration]",
+)
 @click.pass_obj
-def verify_command(options: Options) -> None:
-    """Compare source and target; changes nothing and may run beside the console."""
+def verify_command(options: Options, tables: tuple[str, ...], max_load: float | None) -> None:
+    """Compare source and target, cell by cell; changes nothing and may run beside the console.
+
+    Exit code 0: equal, 1: differences, 3: something could not be compared.
+    """
+
+    def told(proof: TableProof) -> None:
+        if not options.json and proof.status != "equal":
+            click.echo("\n".join(validation.lines(proof)))
+
     with opened(options, watch=True) as runner:
-        found = runner.ask(verify.verify)
+        found = runner.ask(lambda ctx: validation.report(ctx, only=tables, max_load=max_load, told=told))
+    unknown = set(tables) - {proof.table for proof in found.tables}
+    if unknown:
+        raise configuration.ConfigError(
+            f"The source has no table {', '.join(sorted(unknown))}.", "see the names with: dixis verify"
+        )
     if options.json:
         click.echo(found.model_dump_json(indent=2))
     else:
-        for table in found.tables:
-            if table.status != "equal":
-                click.echo(f"{table.table}: {table.status}, source {table.rows_source}, target {table.rows_target}")
-        for key, rows in found.orphans.items():
-            click.echo(f"{key}: {rows} rows refer to nothing")
-        rows = sum(table.rows_source for table in found.tables)
-        verdict = "equal" if found.equal else "DIFFERENT"
-        click.echo(f"{len(found.tables)} tables, {rows:,} rows: {verdict} ({' and '.join(found.compared)} compared)")
+        click.echo("\n".join(_verified(found)))
+    if found.could_not_compare or found.structure is None:
+        sys.exit(headless.COULD_NOT_ASK)
     sys.exit(headless.OK if found.equal else headless.FAILED)
+
+
+def _verified(found: validation.VerifyReport) -> Iterator[str]:
+    if found.structure is None:
+        yield "how the tables were built is not in this run's journal: keys and defaults were not compared"
+    yield from (one.line() for one in found.structure or ())
+    yield from (f"{key}: {rows} rows refer to nothing" for key, rows in found.orphans.items())
+    for proof in found.tables:
+        yield from (f"declared: {one.column}, {one.rule}, {one.rows} rows" for one in proof.conversions if one.rows)
+    rows = sum(proof.rows_source for proof in found.tables)
+    verdict = "every value equal" if found.equal else "NOT COMPARED" if found.could_not_compare else "DIFFERENT"
+    yield f"{len(found.tables)} tables, {rows:,} rows: {verdict}"
 
 
 @cli.command()

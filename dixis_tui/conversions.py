@@ -24,7 +24,7 @@ from dixis_tui.config import Config, Conversion, zone_of
 from dixis_tui.expressions import lower
 from dixis_tui.rows import Range
 from dixis_tui.shape import ShapeColumn
-from dixis_tui.target import TargetConnection, identifier, query
+from dixis_tui.target import TargetConnection, execute, identifier, query
 
 QUARANTINE = "_dixis_quarantine"
 QUARANTINE_TABLE = f"""CREATE TABLE IF NOT EXISTS {identifier(QUARANTINE)} (
@@ -206,6 +206,17 @@ def set_aside(target: TargetConnection, run_id: str, snapshot: str) -> dict[str,
     return {str(table): int(count) for table, count in found}
 
 
+def keep_aside(target: TargetConnection, run_id: str, taking: str, table: str, aside: Aside) -> None:
+    """Store a row that is set aside, in the connection's transaction; taking: of the snapshot it is of."""
+    execute(
+        target,
+        f"INSERT INTO {identifier(QUARANTINE)} (run_id, snapshot, table_name, row_key, column_name, reason, row_json)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+        (run_id, taking, table, aside.key, aside.column, aside.reason, aside.row),
+        show=f"{table}: setting rows aside",
+    )
+
+
 # The rules, as SQL and as functions of SQLite's. A function answers None for a value its rule does not speak of.
 
 
@@ -221,17 +232,11 @@ def expression(rule: Conversion, column: ShapeColumn, before: str) -> str:
     if rule.rule == "charset":
         return f"CASE {kind} WHEN 'text' THEN ifnull(dixis_charset({text}, '{rule.from_}'), {value}) ELSE {value} END"
     if rule.rule == "round":
-        scale = _sizes(column.type)[1]
+        scale = rows.sizes(column.type)[1]
         return f"CASE {kind} WHEN 'real' THEN ifnull(dixis_round({value}, {scale}), {value}) ELSE {value} END"
     raw = f"CASE {kind} WHEN 'text' THEN {text} ELSE {value} END"
     full = column.type.replace("'", "''")
     return f"dixis_misfit({kind}, {raw}, '{column.kind}', '{full}', {int(column.nullable)})"
-
-
-def _sizes(full: str) -> tuple[int, int]:
-    """The two numbers of a type such as decimal(10,2) or varchar(255); 0 for those it does not have."""
-    numbers = [int(number) for number in re.findall(r"\d+", full.partition("(")[2].partition(")")[0])]
-    return (numbers[0] if numbers else 0, numbers[1] if len(numbers) > 1 else 0)
 
 
 def _iso(code: bytes, zone: str) -> str | None:
@@ -298,9 +303,9 @@ def _misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str
     if kind in rows.MOMENT_KINDS:
         return None if held == "text" and _is_moment(text, kind, full) else f"not a {kind} as {full} holds it"
     size = len(value) if isinstance(value, bytes) else len(str(value))
-    if kind in ("char", "varchar") and (len(text) if held == "text" else size) > _sizes(full)[0]:
+    if kind in ("char", "varchar") and (len(text) if held == "text" else size) > rows.sizes(full)[0]:
         return f"longer than {full}"
-    if kind in ("binary", "varbinary") and size > _sizes(full)[0]:
+    if kind in ("binary", "varbinary") and size > rows.sizes(full)[0]:
         return f"longer than {full}"
     bits = TEXT_BYTES.get(kind) or BLOB_BYTES.get(kind)
     if bits and size >= 1 << bits:
@@ -311,7 +316,7 @@ def _misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str
         return f"a number in {full}"
     if kind == "char" and text.endswith(" "):
         return f"ends in a space, which {full} drops"
-    if kind == "binary" and size < _sizes(full)[0]:
+    if kind == "binary" and size < rows.sizes(full)[0]:
         return f"shorter than {full}, which fills it up"
     if kind == "enum" and (held != "text" or text not in _enum_values(full)):
         return f"not what {full} has"
@@ -339,7 +344,7 @@ def _number_misfit(value: Value, kind: str, full: str) -> str | None:
     if kind == "double" and isinstance(value, int) and abs(value) > exact.DOUBLE_WHOLE:
         return f"more digits than {full} tells apart"
     if kind == "decimal":
-        digits, scale = _sizes(full)
+        digits, scale = rows.sizes(full)
         sign = Decimal(repr(value)).normalize().as_tuple()
         assert isinstance(sign.exponent, int)
         if -sign.exponent > scale:
@@ -349,7 +354,7 @@ def _number_misfit(value: Value, kind: str, full: str) -> str | None:
 
 
 def _is_moment(text: str, kind: str, full: str) -> bool:
-    digits = _sizes(full)[0]
+    digits = rows.sizes(full)[0]
     try:
         if kind == "date":
             return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text)) and bool(datetime.fromisoformat(text))

@@ -18,15 +18,15 @@ from pathlib import Path
 import pymysql
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
-from dixis_tui import catalogue, rows
+from dixis_tui import catalogue, conversions, rows
 from dixis_tui.account import Account
 from dixis_tui.ahead import ahead
 from dixis_tui.catalogue import Table
 from dixis_tui.context import Context
-from dixis_tui.conversions import QUARANTINE, Converted
+from dixis_tui.conversions import Converted
 from dixis_tui.model import DixisError, StoppedError
-from dixis_tui.refusal import Refusal, TransferError
-from dixis_tui.rows import Block, Field, Range
+from dixis_tui.refusal import RangeRun, Refusal, TransferError
+from dixis_tui.rows import Block, Field, Keys, Range
 from dixis_tui.source import Snapshot, open_readonly
 from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, query, server_error
 
@@ -183,7 +183,7 @@ class Pool:
                 raise error
         with connected(self._ctx.config.target) as target:
             for job in chosen:
-                _carry_mark(target, job)
+                carry_mark(target, job)
 
     def _plan(
         self, source: sqlite3.Connection, target: TargetConnection, chosen: Sequence[Job]
@@ -288,22 +288,7 @@ class Pool:
         with reading_jobs(self._snapshot.path, [work.job]) as source:
             found = work.job.converted.aside(source, Range(work.after, last))
         for aside in found:
-            execute(
-                target,
-                f"INSERT INTO {identifier(QUARANTINE)} "
-                "(run_id, snapshot, table_name, row_key, column_name, reason, row_json)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                (
-                    self._ctx.run_id,
-                    self._snapshot.taking,
-                    work.job.name,
-                    aside.key,
-                    aside.column,
-                    aside.reason,
-                    aside.row,
-                ),
-                show=f"{work.job.name}: setting rows aside",
-            )
+            conversions.keep_aside(target, self._ctx.run_id, self._snapshot.taking, work.job.name, aside)
 
     def _checkpoint(self, target: TargetConnection, work: Work, sent: Sent) -> None:
         try:
@@ -340,26 +325,25 @@ class Pool:
             span = Range(work.after, sent.last or work.span.until)
             again = self._send_rows(target, work.job, source)
             refusal = Refusal(source, target, work.job.name, work.job.read, work.job.fields, again)
-            return refusal.explain(span, sent.rows, stored, problem)
+            return refusal.explain(RangeRun(source, work.job.read, span), sent.rows, stored, problem)
 
     def _send_rows(
         self, target: TargetConnection, job: Job, source: sqlite3.Connection
-    ) -> Callable[[Range], tuple[int, int, int]]:
-        """A function that sends the rows of a range and answers rows sent, rows stored, warnings."""
+    ) -> Callable[[Range | Keys], tuple[int, int, int]]:
+        """A function that sends some rows and answers rows sent, rows stored, warnings."""
         size = rows.BLOCK_BYTES if self._load else self._packet
 
-        def again(span: Range) -> tuple[int, int, int]:
-            count = rows.block_rows(job.fields, size=size)
-            sent = Sent()
+        def again(some: Range | Keys) -> tuple[int, int, int]:
+            sent = 0
 
             def stream() -> Iterator[bytes]:
-                for block in rows.blocks(source, job.read, job.fields, span, load=self._load, count=count):
-                    sent.add(block)
-                    if block.data:
-                        yield block.data
+                nonlocal sent
+                for data, count in rows.pieces(source, job.read, job.fields, some, load=self._load, size=size):
+                    sent += count
+                    yield data
 
             stored, warnings = send(target, job, stream(), load=self._load)
-            return sent.rows, stored, warnings
+            return sent, stored, warnings
 
         return again
 
@@ -401,7 +385,7 @@ def _pause(ctx: Context, seconds: float) -> None:
     ctx.stop.wait(seconds)
 
 
-def _carry_mark(target: TargetConnection, job: Job) -> None:
+def carry_mark(target: TargetConnection, job: Job) -> None:
     """Let the next number given out be the one SQLite would have given."""
     mark = job.table.sequence
     column = next((item for item in job.fields if item.target.automatic), None)

@@ -5,7 +5,7 @@ Until the last step the shop is closed and everything can be taken back by the r
 
 from __future__ import annotations
 
-from dixis_tui import envfile, laravel, verify
+from dixis_tui import envfile, laravel, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
@@ -37,6 +37,27 @@ def steps(config: Config) -> tuple[Step, ...]:
             undo="php artisan up",
         ),
         Step(
+            id="cutover.snapshot",
+            title="Last snapshot",
+            kind=Kind.ACTION,
+            why="Whatever was written to the old database since the copy is taken along now that nobody writes.",
+            work=transfer.take_last,
+            preview=lambda ctx: [
+                f"where {ctx.config.source.path} was written since its latest snapshot: take another one"
+            ],
+            undo="nothing to undo: the source is only read",
+        ),
+        Step(
+            id="cutover.resync",
+            title="Write what changed since the copy",
+            kind=Kind.ACTION,
+            why="The copy may have been made while the shop was open: only the difference is written in the window.",
+            work=lambda ctx: transfer.resync_all(ctx, "cutover.resync"),
+            preview=transfer.resync_preview,
+            word=transfer.word_needed,
+            undo="nothing to undo: the target holds the last snapshot, the source still has every row",
+        ),
+        Step(
             id="cutover.unchanged",
             title="Source unchanged since the snapshot",
             kind=Kind.CHECK,
@@ -45,11 +66,11 @@ def steps(config: Config) -> tuple[Step, ...]:
             waivable=False,
         ),
         Step(
-            id="cutover.counts",
-            title="Every row still on the target",
+            id="cutover.proof",
+            title="Every value on the target",
             kind=Kind.CHECK,
-            why="Rows that a functional test added or removed there would go live.",
-            work=verify.check_counts,
+            why="Whatever a functional test left there would go live.",
+            work=lambda ctx: validation.prove(ctx, "cutover.proof"),
         ),
         Step(
             id="cutover.environment",
@@ -174,7 +195,8 @@ def _written_since(ctx: Context) -> Outcome | None:
             [*evidence, f"then: {snapshot.mark}", f"now:  {now}"],
             [
                 "the new rows are in the SQLite database only; nothing is lost",
-                "run the Data phase again, now that the shop is in maintenance: dixis run --phase data",
+                "find who writes although the shop is in maintenance: workers, scheduled tasks, another host",
+                "then take them along: run Last snapshot again and go on, or dixis run --from cutover.snapshot",
             ],
         )
     return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -125,6 +125,18 @@ class Headless:
             if not click.confirm(f"Run {phase.title}?"):
                 raise ConfigError("The operator did not agree.", "run again when ready")
         self._agreed.add(phase.id)
+        waiting = [step for step in phase.steps if step.kind is Kind.ACTION]
+        typed = self._typed(waiting)
+        self.runner.confirm(waiting, phase.title, typed)
+
+    def _typed(self, steps: Sequence[Step]) -> str:
+        """The database's name where the operator gave it, or the plan wants it typed and there is a terminal."""
+        wanted = self.runner.word(steps)
+        if wanted and not self.consent.database and not self.consent.yes:
+            return click.prompt(
+                f"Rows that this run did not write would be replaced. Type {wanted!r} to agree", type=str
+            )
+        return self.consent.database
 
     def _work(self, step: Step) -> int:
         if step.kind is Kind.ACTION and not self.quiet:

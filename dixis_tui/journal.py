@@ -43,6 +43,8 @@ GENESIS = "0" * 64
 SWITCHED = "application-switched"
 # Traffic is let in on the target: data names the database, which from then on may hold what customers wrote.
 WENT_LIVE = "went-live"
+# The operator agreed to an action: data has the steps, and the database's name where it had to be typed.
+CONFIRMED = "confirmed"
 
 _metadata = MetaData()
 _events = Table(

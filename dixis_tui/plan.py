@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dixis_tui import assets, cutover, monitor, rollback, schema, transfer, verify
+from dixis_tui import assets, cutover, monitor, rollback, schema, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.model import Kind
 from dixis_tui.step import Phase, Plan, Step
@@ -16,7 +16,7 @@ INVALIDATES = {"schema": ("data", "validation", "cutover"), "data": ("validation
 
 
 def _validation(config: Config) -> tuple[Step, ...]:
-    steps = verify.steps(config)
+    steps = validation.steps(config)
     checks = tuple(step for step in steps if step.kind is Kind.CHECK)
     return (*checks, cutover.trial(), *(step for step in steps if step not in checks))
 

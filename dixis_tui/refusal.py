@@ -6,11 +6,12 @@ import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from dixis_tui import catalogue, rows, shape
 from dixis_tui.catalogue import Table
 from dixis_tui.model import DixisError
-from dixis_tui.rows import Field, Range
+from dixis_tui.rows import Field, Keys, Range
 from dixis_tui.target import TargetConnection, TargetError, identifier, query
 
 SHOWN = 60
@@ -46,29 +47,75 @@ def _escape(character: str) -> str:
     return "\\'" if character == "'" else character.encode("unicode_escape").decode()
 
 
+class Run(Protocol):
+    """Rows in the order in which they were sent, counted from 1."""
+
+    def key(self, number: int) -> str:
+        """The key of a row, as rows.key_text() writes it."""
+
+    def first(self, number: int) -> Range | Keys:
+        """So many rows from the first on."""
+
+    def only(self, number: int) -> Range | Keys:
+        """One row."""
+
+
+@dataclass(frozen=True)
+class RangeRun:
+    """All rows of a range."""
+
+    source: sqlite3.Connection
+    table: Table
+    span: Range
+
+    def key(self, number: int) -> str:
+        return rows.key_at(self.source, self.table, self.span, number) if number else self.span.after
+
+    def first(self, number: int) -> Range:
+        return Range(self.span.after, self.key(number))
+
+    def only(self, number: int) -> Range:
+        return Range(self.key(number - 1), self.key(number))
+
+
+@dataclass(frozen=True)
+class KeysRun:
+    """Rows by their keys."""
+
+    keys: Sequence[str]
+
+    def key(self, number: int) -> str:
+        return self.keys[number - 1]
+
+    def first(self, number: int) -> Keys:
+        return Keys(self.keys[:number])
+
+    def only(self, number: int) -> Keys:
+        return Keys(self.keys[number - 1 : number])
+
+
 @dataclass
 class Refusal:
-    """The rows of one chunk that was taken back. send: sends a range's rows again; answers sent, stored, warnings."""
+    """The rows of one chunk that was taken back. send: sends some of them again; answers sent, stored, warnings."""
 
     source: sqlite3.Connection
     target: TargetConnection
     name: str
     table: Table
     fields: Sequence[Field]
-    send: Callable[[Range], tuple[int, int, int]]
+    send: Callable[[Range | Keys], tuple[int, int, int]]
 
-    def explain(self, span: Range, sent: int, stored: int, problem: str) -> TransferError:
+    def explain(self, run: Run, sent: int, stored: int, problem: str) -> TransferError:
         """The error that names the first row the server would not take, its column and value, and what to do."""
         what = f"{self.name}: {sent} rows sent, {stored} stored"
-        number = self._first_bad(span, sent)
+        number = self._first_bad(run, sent)
         if not number:
             return TransferError(
                 f"{what}; sent again, all were taken. {problem}".rstrip(),
                 "look for someone else who writes to this table, then run the step again",
             )
-        key = rows.key_at(self.source, self.table, span, number)
-        before = rows.key_at(self.source, self.table, span, number - 1) if number > 1 else span.after
-        words, other = self._words(Range(span.after, before) if number > 1 else None, Range(before, key))
+        key = run.key(number)
+        words, other = self._words(run.first(number - 1) if number > 1 else None, run.only(number), key)
         what += f"; the server says: {words}; the row with {self._named(key)}"
         column = COLUMN.search(words)
         field = next((f for f in self.fields if column and f.target.name == column[1]), None)
@@ -82,22 +129,22 @@ class Refusal:
             mend = "change one of the two rows in the source, or drop the key in the target"
         return TransferError(f"{what}.", f"{mend} or declare a conversion, then run the phase data again")
 
-    def _first_bad(self, span: Range, sent: int) -> int:
+    def _first_bad(self, run: Run, sent: int) -> int:
         """The number of the row (from 1) with which the shortest run of rows that is not taken ends; 0 for none."""
-        if not self._fails(span):
+        if not self._fails(run.first(sent)):
             return 0
         good, bad = 0, sent
         while bad - good > 1:
             middle = (good + bad) // 2
-            if self._fails(Range(span.after, rows.key_at(self.source, self.table, span, middle))):
+            if self._fails(run.first(middle)):
                 bad = middle
             else:
                 good = middle
         return bad
 
-    def _fails(self, span: Range) -> bool:
+    def _fails(self, some: Range | Keys) -> bool:
         try:
-            sent, stored, warnings = self.send(span)
+            sent, stored, warnings = self.send(some)
             return warnings > 0 or stored != sent
         except TargetError as error:
             if 2000 <= error.code < 3000 or not error.code:
@@ -107,7 +154,7 @@ class Refusal:
             if self.target.open:
                 self.target.rollback()
 
-    def _words(self, good: Range | None, bad: Range) -> tuple[str, str]:
+    def _words(self, good: Range | Keys | None, bad: Range | Keys, key: str) -> tuple[str, str]:
         """What the server says to the row, and the key of the one it collides with."""
         words = ""
         try:
@@ -121,12 +168,12 @@ class Refusal:
                 words = (
                     "; ".join(str(row[2]) for row in query(self.target, "SHOW WARNINGS LIMIT 3")) if warnings else ""
                 )
-            return words or "nothing", self._collides(words, bad)
+            return words or "nothing", self._collides(words, key)
         finally:
             if self.target.open:
                 self.target.rollback()
 
-    def _collides(self, words: str, bad: Range) -> str:
+    def _collides(self, words: str, key: str) -> str:
         found = DUPLICATE.search(words)
         if not found:
             return ""
@@ -135,7 +182,7 @@ class Refusal:
         by_name = {field.target.name: field for field in self.fields}
         if index is None or any(column not in by_name for column in index.columns):
             return ""
-        values = [self._value(bad.until, by_name[column]) for column in index.columns]
+        values = [self._value(key, by_name[column]) for column in index.columns]
         names = [field for field in self.fields if field.source.name in self.table.primary_key] or self.fields[:1]
         answer = query(
             self.target,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import humanize
 from pydantic import BaseModel, ConfigDict
 
+from dixis_tui import downtime
 from dixis_tui.journal import RunState, Signature
 from dixis_tui.model import Status
 from dixis_tui.runner import Runner
@@ -38,8 +39,10 @@ class PhaseReport(_Frozen):
 
 
 class Report(_Frozen):
-    """The whole run. tables, rows: as counted on both sides; bytes: of the source; verified: whether the counts agreed,
-    None before they were compared. seconds are of the last try of each step."""
+    """The whole run. tables, rows: as compared, else counted, on both sides; bytes: of the source; verified: whether
+    they agreed, None before that was asked; proved: whether every value was compared, not only counted.
+    downtime_whole, downtime_early: seconds the rows keep the shop closed when all is copied in the window, and when
+    the copy is made before. seconds are of the last try of each step."""
 
     run_id: str
     name: str
@@ -54,6 +57,9 @@ class Report(_Frozen):
     rows: int | None
     bytes: int | None
     verified: bool | None
+    proved: bool
+    downtime_whole: float | None
+    downtime_early: float | None
     next: str | None
     phases: tuple[PhaseReport, ...]
 
@@ -61,7 +67,9 @@ class Report(_Frozen):
 def build(runner: Runner) -> Report:
     """The report of a run as it stands now."""
     state, config = runner.state, runner.config
-    counts = state.step("data.counts").outcome
+    proof = state.step("validation.proof").outcome
+    counts = proof or state.step("data.counts").outcome
+    closed = downtime.expected(runner.events)
     snapshot = state.step("data.snapshot").outcome
     upcoming = runner.next_step()
     return Report(
@@ -78,6 +86,9 @@ def build(runner: Runner) -> Report:
         rows=counts.facts.get("rows") if counts else None,
         bytes=snapshot.facts["snapshot"]["size"] if snapshot and "snapshot" in snapshot.facts else None,
         verified=counts.status is Status.PASS if counts else None,
+        proved=proof is not None,
+        downtime_whole=closed.whole if closed else None,
+        downtime_early=closed.early if closed else None,
         next=upcoming.id if upcoming else None,
         phases=tuple(
             PhaseReport(
@@ -121,7 +132,13 @@ def summary(report: Report) -> Iterator[str]:
     if report.bytes is not None:
         yield f"  bytes     {report.bytes:,} ({humanize.naturalsize(report.bytes)})"
     if report.verified is not None:
-        yield f"  verified  {'row counts of every table agree' if report.verified else 'NO: row counts differ'}"
+        what = ("every value is equal", "values differ") if report.proved else ("row counts agree", "row counts differ")
+        yield f"  verified  {what[0] if report.verified else f'NO: {what[1]}'}"
+    if report.downtime_whole is not None and report.downtime_early is not None:
+        yield (
+            f"  downtime  of the rows, as measured: {report.downtime_whole:.1f} s copied in the window,"
+            f" {report.downtime_early:.1f} s copied before it and re-synced"
+        )
     yield f"  the shop  {'runs on MySQL' if report.on_target else 'runs on SQLite'}"
     for phase in report.phases:
         if phase.status is not Status.PENDING or phase.seconds:

@@ -127,6 +127,18 @@ def _by_type(field: Field, text: str, blob: str, null: str) -> str:
     return f"CASE WHEN {c} IS NULL THEN {null} ELSE {value} END" if holds.nulls else value
 
 
+def text_form(field: Field) -> str:
+    """The expression of a value as the text that is sent for it; NULL for NULL."""
+    c = catalogue.name(field.source.name)
+    return _by_type(field, c, c, "NULL")
+
+
+def sizes(full: str) -> tuple[int, int]:
+    """The two numbers of a type such as decimal(10,2) or varchar(255); 0 for those it does not have."""
+    numbers = expressions.sizes_of(full)
+    return (numbers[0] if numbers else 0, numbers[1] if len(numbers) > 1 else 0)
+
+
 def _load_value(field: Field) -> str:
     c = catalogue.name(field.source.name)
     if field.hexadecimal:
@@ -193,6 +205,19 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """Rows of a table by their keys, as key_text() writes them; at least one."""
+
+    keys: Sequence[str]
+
+    def where(self, table: Table) -> str:
+        """The rows as WHERE and ORDER BY clauses."""
+        columns = ", ".join(catalogue.name(column) for column in key_columns(table))
+        values = ", ".join(f"({key})" for key in self.keys)
+        return f" WHERE ({columns}) IN (VALUES {values}) ORDER BY {columns}"
+
+
+@dataclass(frozen=True)
 class Block:
     """Rows that follow each other. data: as they are sent; last: key of the last one, the range's end when final."""
 
@@ -236,9 +261,9 @@ def largest(connection: sqlite3.Connection, table: Table, size: str, *, above: i
 
 
 def read_block(
-    connection: sqlite3.Connection, table: Table, fields: Sequence[Field], span: Range, *, load: bool
+    connection: sqlite3.Connection, table: Table, fields: Sequence[Field], span: Range | Keys, *, load: bool
 ) -> tuple[bytes, int]:
-    """All rows of a range as they are sent, and how many they are."""
+    """All rows of a range or of some keys as they are sent, and how many they are."""
     between = "''" if load else "',' || char(10)"
     data, count = connection.execute(
         f"SELECT group_concat(r, {between}), count(*)"
@@ -258,6 +283,25 @@ def blocks(
         data, rows = read_block(connection, table, fields, Range(after, last or span.until), load=load)
         yield Block(data, rows, last or span.until, final)
         after = last
+
+
+def pieces(
+    connection: sqlite3.Connection,
+    table: Table,
+    fields: Sequence[Field],
+    some: Range | Keys,
+    *,
+    load: bool,
+    size: int = BLOCK_BYTES,
+) -> Iterator[tuple[bytes, int]]:
+    """The rows of a range or of some keys as they are sent, near size bytes at a time, and how many they are."""
+    count = block_rows(fields, size=size)
+    if isinstance(some, Range):
+        found = ((block.data, block.rows) for block in blocks(connection, table, fields, some, load=load, count=count))
+    else:
+        each = (Keys(some.keys[start : start + count]) for start in range(0, len(some.keys), count))
+        found = (read_block(connection, table, fields, keys, load=load) for keys in each)
+    yield from ((data, number) for data, number in found if number)
 
 
 def _code(mark: str) -> str:

@@ -19,7 +19,7 @@ from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
 from dixis_tui.host import Host, LocalHost, open_host
-from dixis_tui.journal import Event, Journal, Lock, RunState, advance, fold, interrupted
+from dixis_tui.journal import CONFIRMED, Event, Journal, Lock, RunState, advance, fold, interrupted
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, StoppedError
 from dixis_tui.step import Phase, Plan, Step
 
@@ -197,6 +197,16 @@ class Runner:
             return []
         return [line for text in step.preview(self._context(step.id)) for line in self._redact(text).splitlines()]
 
+    def word(self, steps: Sequence[Step]) -> str:
+        """What the operator must type before these steps run, beyond what production asks; empty for nothing."""
+        words = (step.word(self._context(step.id)) for step in steps if step.word)
+        return next(filter(None, words), "")
+
+    def confirm(self, steps: Sequence[Step], what: str, typed: str) -> None:
+        """Record that the operator agreed to these steps, and what they typed."""
+        data = {"name": self.operator, "what": what, "typed": typed, "steps": [step.id for step in steps]}
+        self.record(CONFIRMED, data)
+
     def ask(self, question: Callable[[Context], T]) -> T:
         """Answer a question that changes nothing and is no step of the plan; a watcher may ask, too."""
         return question(self._context(""))
@@ -284,8 +294,10 @@ class Runner:
         """Take the application back: every step of the rollback, from the first, whatever was done before."""
         return await self.run_phase(self.plan.rollback.id, again=True)
 
-    def reset(self, phase: Phase) -> None:
+    def reset(self, phase: Phase, *, since: Step | None = None) -> None:
         """Count a phase's steps, and those whose answers rest on them, as pending again; what they did stays as it is.
+
+        since: only this one of the phase's and those behind it.
 
         Raises NotNowError for a phase that may not start over while the application is on the target.
         """
@@ -297,7 +309,9 @@ class Runner:
                 next_step="roll back first",
             )
         phases = (phase, *(self.plan.phase(name) for name in phase.invalidates))
-        begun = [step.id for one in phases for step in one.steps if step.id in self._state.steps]
+        kept = phase.steps[: phase.steps.index(since)] if since else ()
+        every = (step for one in phases for step in one.steps if step not in kept)
+        begun = [step.id for step in every if step.id in self._state.steps]
         if begun:
             self.record("phase-reset", {"steps": begun})
 

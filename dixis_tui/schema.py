@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from dixis_tui import conversions, differences, laravel, proposals, shape
+from dixis_tui import conversions, differences, laravel, proposals, shape, structure
 from dixis_tui.catalogue import (
     SourceSchema,
     Table,
@@ -399,6 +399,7 @@ def check_differences(ctx: Context) -> Outcome:
         names = names_on(ctx, connection, schema)
         found = differences.compare(source, connection, target, schema, contents, names, kept, ctx.check_stop)
         extra = differences.extra_tables(connection, schema, names)
+        structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(OWN)])
     found = [_unless_declared(ctx.config, one) for one in found]
     blocking = [one for one in found if one.blocks]
     evidence = [
@@ -463,6 +464,8 @@ def make_tables(ctx: Context) -> Outcome:
             if table.name not in kept:
                 execute(connection, table.create())
         views, refused = _make_views(connection, translation.views)
+        made_views = [name for name in translation.views if not any(f"view {name} could" in line for line in refused)]
+        structure.record(ctx, connection, [table.name for table in translation.tables], made_views)
     made = len(translation.tables) - len(kept)
     others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(OWN))
     evidence = [

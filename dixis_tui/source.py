@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from dixis_tui.context import Context
 from dixis_tui.host import Host
@@ -27,7 +26,7 @@ from dixis_tui.model import DixisError, Outcome, StoppedError, failed, passed
 MAGIC = b"SQLite format 3\0"
 WAL_HEADER = 32
 WAL_FRAME_HEADER = 24
-ATTEMPTS = 5
+ATTEMPTS = 3
 BACKUP_PAGES = 1024
 
 
@@ -40,10 +39,6 @@ class SourceError(DixisError):
 
 class DamagedError(SourceError):
     """The database is proved to be missing, no SQLite database, or not whole; not merely hard to read now."""
-
-
-class _WrittenMeanwhileError(Exception):
-    """The source was written while its snapshot was taken."""
 
 
 class Mark(BaseModel):
@@ -138,29 +133,30 @@ def take_snapshot(
 ) -> Snapshot:
     """Copy the source consistently to destination (mode 0600), checked and hashed; it appears whole or not at all.
 
+    The mark is of the moment before the copy. Where the shop is open and writes all the time, the source's present mark
+    is another one then, and the source counts as written since: the copy is consistent, and never taken for the last.
     Over SSH the host's php makes the copy. Raises SourceError when the source is damaged or cannot be copied,
     StoppedError when stop is set.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}")
-    retrying = Retrying(
-        retry=retry_if_exception_type(_WrittenMeanwhileError),
-        stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_random_exponential(max=5),
-        sleep=lambda seconds: _pause(stop, seconds),
-        before_sleep=lambda _: say("The source was written while its snapshot was taken; trying again."),
-        reraise=True,
-    )
     try:
-        before = retrying(_copy_unchanged, host, source_path, temporary, php, stop)
+        for left in reversed(range(ATTEMPTS)):
+            if stop.is_set():
+                raise StoppedError
+            before = mark(host, source_path)
+            temporary.unlink(missing_ok=True)
+            if host.is_local:
+                _copy_local(source_path, temporary, stop, patient=left > 0)
+            else:
+                _copy_remote(host, source_path, temporary, php, stop)
+            if mark(host, source_path) == before:
+                break
+            then = "trying again" if left else "going on with it"
+            say(f"The source was written while its snapshot was taken; {then}.")
         _check(temporary)
         digest = _digest(temporary, stop)
         temporary.replace(destination)
-    except _WrittenMeanwhileError:
-        raise SourceError(
-            f"{source_path} was written during each of {ATTEMPTS} attempts to take a snapshot.",
-            "put the application into maintenance mode, or stop its workers, then try again",
-        ) from None
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
@@ -173,25 +169,9 @@ def take_snapshot(
     )
 
 
-def _pause(stop: threading.Event, seconds: float) -> None:
-    stop.wait(seconds)
+def _copy_local(source_path: str, temporary: Path, stop: threading.Event, *, patient: bool) -> None:
+    """patient: let writers in between pages, and begin again when one came; otherwise they wait until all is read."""
 
-
-def _copy_unchanged(host: Host, source_path: str, temporary: Path, php: str, stop: threading.Event) -> Mark:
-    if stop.is_set():
-        raise StoppedError
-    before = mark(host, source_path)
-    temporary.unlink(missing_ok=True)
-    if host.is_local:
-        _copy_local(source_path, temporary, stop)
-    else:
-        _copy_remote(host, source_path, temporary, php, stop)
-    if mark(host, source_path) != before:
-        raise _WrittenMeanwhileError
-    return before
-
-
-def _copy_local(source_path: str, temporary: Path, stop: threading.Event) -> None:
     def between_pages(_status: int, _remaining: int, _total: int) -> None:
         if stop.is_set():
             raise StoppedError
@@ -202,7 +182,7 @@ def _copy_local(source_path: str, temporary: Path, stop: threading.Event) -> Non
             closing(sqlite3.connect(f"{Path(source_path).resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as live,
             closing(sqlite3.connect(temporary)) as copy,
         ):
-            live.backup(copy, pages=BACKUP_PAGES, progress=between_pages, sleep=0.05)
+            live.backup(copy, pages=BACKUP_PAGES if patient else -1, progress=between_pages, sleep=0.05)
             # A copy that keeps no write-ahead log can be read from a read-only place.
             copy.execute("PRAGMA journal_mode=DELETE").fetchall()
     except sqlite3.Error as error:
@@ -363,8 +343,8 @@ def snapshot_now(ctx: Context, name: str) -> Snapshot:
 
 
 def latest_snapshot(ctx: Context) -> Snapshot:
-    """The definitive snapshot when it has been taken, else preflight's. Raises SourceError when there is neither."""
-    for step in ("data.snapshot", "preflight.snapshot"):
+    """The last one of the cutover, else the definitive one, else preflight's. Raises SourceError when there is none."""
+    for step in ("cutover.snapshot", "data.snapshot", "preflight.snapshot"):
         facts = ctx.fact(step, "snapshot")
         if facts is not None:
             return located(ctx, Snapshot.model_validate(facts))

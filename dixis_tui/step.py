@@ -16,8 +16,8 @@ class Step:
     id: `phase.name`, stable, used by the journal, the docs and the command line.
     why: one sentence for the newcomer. work: does it, in a thread, and answers; None for sign-offs and gates.
     preview: what an action would do, as SQL or command lines with secrets left out.
-    undo: how it is taken back. roles: who must sign a gate. waivable: whether a person may take responsibility for
-    a check that did not pass.
+    undo: how it is taken back. word: what the operator must type before it runs, empty for nothing; a confirmation in
+    production always wants the database's name. roles: who must sign a gate.
     waivable: whether a person may take responsibility for a check that did not pass.
     """
 
@@ -28,6 +28,7 @@ class Step:
     work: Callable[[Context], Outcome] | None = None
     preview: Callable[[Context], list[str]] | None = None
     undo: str = ""
+    word: Callable[[Context], str] | None = None
     roles: tuple[str, ...] = ()
     waivable: bool = True
 

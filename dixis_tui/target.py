@@ -311,6 +311,11 @@ class TargetConnection(_Connection):
         return rows, self.warnings
 
     @property
+    def flavour(self) -> Flavour:
+        """Whose server this is, as it said when it greeted."""
+        return "MariaDB" if "mariadb" in str(getattr(self, "server_version", "")).lower() else "MySQL"
+
+    @property
     def warnings(self) -> int:
         """Number of warnings of the last statement."""
         return self._result.warning_count if self._result else 0

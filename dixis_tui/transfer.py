@@ -6,7 +6,7 @@ A chunk is there exactly once whatever was killed: its rows and its line in `_di
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -16,12 +16,14 @@ from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
 from dixis_tui.expressions import lower
-from dixis_tui.journal import WENT_LIVE
-from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
+from dixis_tui.journal import CONFIRMED, WENT_LIVE
+from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.names import Names
+from dixis_tui.proof import Compared, compared
+from dixis_tui.resync import Resync, begun_resyncs
 from dixis_tui.rows import Field
 from dixis_tui.schema import copied_tables, names_on, proposed_lines, read_source
-from dixis_tui.source import Snapshot, latest_snapshot, snapshot_now, snapshot_outcome, source_host
+from dixis_tui.source import Snapshot, latest_snapshot, mark, snapshot_now, snapshot_outcome, sound, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import (
     ServerFacts,
@@ -39,6 +41,8 @@ LARGE = 50_000
 # What a session of MySQL may use to build indexes: bytes for sorting, and threads; MariaDB has no such settings.
 DDL_BUFFER, DDL_THREADS = 64 << 20, 2
 DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
+# Rows of others are about to be replaced: data says how often the operator had typed the word for the step by then.
+REPLACING = "rows-replaced"
 
 
 def steps(config: Config) -> tuple[Step, ...]:
@@ -60,6 +64,7 @@ def steps(config: Config) -> tuple[Step, ...]:
             why="Nothing may be copied over rows of others, and large tables load faster without their indexes.",
             work=prepare,
             preview=_prepare_preview,
+            word=word_needed,
             undo="data.indexes puts back every index and foreign key that was dropped",
         ),
         *(_group_step(group) for group in config.data.groups),
@@ -114,6 +119,18 @@ def _next_name(ctx: Context) -> str:
 def _snapshot_preview(ctx: Context) -> list[str]:
     path = ctx.run_dir / "snapshots" / _next_name(ctx)
     return [f"sqlite backup of {ctx.config.source.path} on {source_host(ctx).name} to {path}, mode 0600"]
+
+
+def take_last(ctx: Context) -> Outcome:
+    """Take a snapshot again where the source was written since the latest one; that one is kept otherwise."""
+    latest = latest_snapshot(ctx)
+    if mark(source_host(ctx), ctx.config.source.path) == latest.mark and sound(latest):
+        return passed(
+            "the source was not written since its snapshot, which is kept",
+            [f"snapshot {latest.path.name}, taken {latest.taken_at}"],
+            snapshot=latest.model_dump(mode="json"),
+        )
+    return take_definitive(ctx)
 
 
 def take_definitive(ctx: Context) -> Outcome:
@@ -230,36 +247,58 @@ def _unfit(job: Job) -> list[Field]:
     return [item for item in job.fields if item.source.name in named and not job.converted]
 
 
+def compared_tables(ctx: Context, connection: TargetConnection, wanted: Sequence[Job]) -> list[Compared]:
+    """How to compare each of these tables."""
+    columns, indexes = shape.all_columns(connection), shape.all_indexes(connection)
+    schema, contents = read_source(ctx)
+    names = names_on(ctx, connection, schema)
+    return [
+        compared(
+            job,
+            shape.named(columns, job.name) or (),
+            shape.named(indexes, job.name) or (),
+            contents[job.table.name].columns,
+            names,
+        )
+        for job in wanted
+    ]
+
+
 # Preparation
 
 
 @dataclass(frozen=True)
 class State:
-    """What a table of the target holds: rows there, rows our checkpoints of this and of older snapshots account for."""
+    """What a table of the target holds: rows there, rows our checkpoints of this and of older snapshots account for.
+
+    begun: a re-sync of it has begun and not ended, so that they account for nothing."""
 
     there: int
     current: int
     older: int
+    begun: bool = False
 
     @property
     def foreign(self) -> bool:
         """True when somebody else wrote rows (or took some away)."""
-        return self.there not in (0, self.current) and not self.stale
+        return not self.begun and self.there not in (0, self.current + self.older)
 
     @property
-    def stale(self) -> bool:
-        """True when the rows are ours, of an older snapshot."""
-        return self.current == 0 and self.older > 0 and self.there == self.older
+    def resync(self) -> bool:
+        """True when the table holds rows that this snapshot's load did not bring: it is compared, not loaded."""
+        return self.begun or (self.there > 0 and (self.older > 0 or self.there != self.current))
 
     @property
     def reset(self) -> bool:
-        """True when the table must begin anew."""
-        return self.stale or (self.there == 0 and self.current + self.older > 0)
+        """True when checkpoints speak of rows that are not there any more."""
+        return not self.begun and self.there == 0 and self.current + self.older > 0
 
 
 def _states(ctx: Context, connection: TargetConnection, wanted: Sequence[Job], snapshot: Snapshot) -> dict[str, State]:
     known: dict[str, dict[bool, int]] = {}
+    begun: set[str] = set()
     if CHUNKS in shape.table_names(connection):
+        begun = begun_resyncs(connection, ctx.run_id)
         for table, is_current, stored in query(
             connection,
             f"SELECT table_name, snapshot = %s, SUM(rows_stored) FROM {identifier(CHUNKS)} WHERE run_id = %s"
@@ -272,7 +311,7 @@ def _states(ctx: Context, connection: TargetConnection, wanted: Sequence[Job], s
         ctx.check_stop()
         count = int(query(connection, f"SELECT COUNT(*) FROM {identifier(job.name)}")[0][0])
         mine = known.get(job.name, {})
-        states[job.name] = State(count, mine.get(True, 0), mine.get(False, 0))
+        states[job.name] = State(count, mine.get(True, 0), mine.get(False, 0), job.name in begun)
     return states
 
 
@@ -304,7 +343,7 @@ def _drops(
         parents.setdefault(key.parent.lower(), set()).add(tuple(column.lower() for column in key.references))
     for job in wanted:
         state = states[job.name]
-        if _large(job) and (state.reset or state.there < job.total):
+        if _large(job) and not state.resync and state.there < job.total:
             definition = shape.definition(connection, job.name)
             clauses = _droppable(definition, parents.get(job.name.lower(), set()))
             if clauses:
@@ -317,9 +356,10 @@ def _prepare_preview(ctx: Context) -> list[str]:
         states = _states(ctx, connection, wanted, latest_snapshot(ctx))
         lines = [CHUNKS_TABLE + ";"]
         for name, state in states.items():
-            if state.stale:
+            if state.resync:
+                whose = "rows that this run did not write" if state.foreign else "rows of an older snapshot"
                 lines.append(
-                    f"TRUNCATE TABLE {identifier(name)};  -- {state.there} rows of an older snapshot of this run"
+                    f"-- {name}: {state.there} {whose}; compared, and only what differs is deleted or inserted"
                 )
         for name, _, clauses in _drops(connection, wanted, states):
             lines.append(f"ALTER TABLE {identifier(name)} {', '.join(clauses)};  -- put back by data.indexes")
@@ -329,16 +369,8 @@ def _prepare_preview(ctx: Context) -> list[str]:
 def prepare(ctx: Context) -> Outcome:
     """Refuse what cannot be copied exactly and rows of others; begin stale tables anew; drop large tables' indexes."""
     snapshot = latest_snapshot(ctx)
-    database = ctx.config.target.database
-    if any(event["database"] == database for event in ctx.recorded(WENT_LIVE)):
-        return failed(
-            f"the shop has run on {database}: it may hold what customers wrote, and is not overwritten",
-            [],
-            [
-                f'use another database: [target] database = "{database}_2"',
-                "then have the Schema phase make it: dixis run --phase schema",
-            ],
-        )
+    if lived := _lived(ctx):
+        return lived
     with connected(ctx.config.target) as connection:
         wanted = jobs(ctx, connection)
         problems = [f"{job.name}: {problem}" for job in wanted for problem in job.problems]
@@ -353,18 +385,9 @@ def prepare(ctx: Context) -> Outcome:
             )
         states = _states(ctx, connection, wanted, snapshot)
         foreign = {name: state for name, state in states.items() if state.foreign}
-        if foreign:
-            return failed(
-                f"{len(foreign)} tables hold rows that this run did not write; nothing was changed",
-                [
-                    f"{name}: {state.there} rows, {state.current + state.older} of them ours"
-                    for name, state in foreign.items()
-                ],
-                [
-                    "they may be what somebody still needs: look at them, and take a dump first",
-                    'then use an empty database: [target] database = "…", or remove these rows by hand',
-                ],
-            )
+        refused = _unworded(ctx, "data.prepare", states) if foreign else None
+        if refused:
+            return refused
         execute(connection, CHUNKS_TABLE)
         if any(job.converted and job.converted.sets_aside for job in wanted):
             execute(connection, conversions.QUARANTINE_TABLE)
@@ -373,8 +396,6 @@ def prepare(ctx: Context) -> Outcome:
         reset = [name for name, state in states.items() if state.reset]
         for name in reset:
             ctx.check_stop()
-            # In this order a crash between the two is harmless: the table is empty and its checkpoints are reset again.
-            execute(connection, f"TRUNCATE TABLE {identifier(name)}")
             ours = [CHUNKS, conversions.QUARANTINE] if conversions.QUARANTINE in there else [CHUNKS]
             for table in ours:
                 execute(
@@ -386,13 +407,76 @@ def prepare(ctx: Context) -> Outcome:
         dropped = _drop_indexes(ctx, connection, wanted, states)
         way = "LOAD DATA from a stream" if server_facts(connection).local_infile else "multi-row INSERT"
     schema, _ = read_source(ctx)
+    held = [name for name, state in states.items() if state.resync]
     evidence = [
         f"{len(wanted)} tables, {sum(job.total for job in wanted)} rows, by {way}",
+        *(f"holds rows, is compared and re-synced: {name}" for name in held),
         *(f"begins anew: {name}" for name in reset),
         *dropped,
         *_left_out(ctx.config, schema),
     ]
-    return passed(f"{len(wanted)} tables ready, {len(reset)} begin anew, {len(dropped)} without indexes", evidence)
+    return passed(
+        f"{len(wanted)} tables ready, {len(held)} to re-sync, {len(dropped)} without indexes",
+        evidence,
+        resync=len(held),
+    )
+
+
+def word_needed(ctx: Context) -> str:
+    """The database's name where rows of others would be replaced, which the operator must then type; else empty."""
+    database = ctx.config.target.database
+    try:
+        with connected(ctx.config.target) as connection:
+            wanted = [job for job in jobs(ctx, connection) if job.fields]
+            states = _states(ctx, connection, wanted, latest_snapshot(ctx))
+    except DixisError:
+        return ""  # there is no such database yet, or it cannot be asked: the step itself says so
+    return database if any(state.foreign for state in states.values()) else ""
+
+
+def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome | None:
+    """The refusal to replace rows of others, unless the operator typed the name for this time; each typing counts once.
+
+    None when it was typed.
+    """
+    database = ctx.config.target.database
+    typed = sum(e["typed"] == database and step in e.get("steps", ()) for e in ctx.recorded(CONFIRMED))
+    used = max((int(event["words"]) for event in ctx.recorded(REPLACING) if event["step"] == step), default=0)
+    foreign = {name: state for name, state in states.items() if state.foreign}
+    if typed > used:
+        ctx.record(REPLACING, {"step": step, "words": typed, "tables": sorted(foreign)})
+        return None
+    phase = step.partition(".")[0]
+    return failed(
+        f"{len(foreign)} tables hold rows that this run did not write; nothing was changed",
+        [f"{name}: {state.there} rows, {state.current + state.older} of them ours" for name, state in foreign.items()],
+        [
+            "they may be what somebody still needs: look at them, and take a dump first",
+            'then use an empty database: [target] database = "…"',
+            "or let the snapshot replace them where they differ, and type the database's name when asked:",
+            f"dixis run --phase {phase} --database {database}",
+        ],
+    )
+
+
+def _held(state: State) -> str:
+    whose = "rows that this run did not write" if state.foreign else "rows of an older snapshot"
+    return f"{state.there} {whose}; compared, and only what differs is deleted or inserted"
+
+
+def _lived(ctx: Context) -> Outcome | None:
+    """The refusal to write into a database the shop has run on; None where it has not."""
+    database = ctx.config.target.database
+    if not any(event["database"] == database for event in ctx.recorded(WENT_LIVE)):
+        return None
+    return failed(
+        f"the shop has run on {database}: it may hold what customers wrote, and is not overwritten",
+        [],
+        [
+            f'use another database: [target] database = "{database}_2"',
+            "then have the Schema phase make it: dixis run --phase schema",
+        ],
+    )
 
 
 def _left_out(config: Config, schema: SourceSchema) -> list[str]:
@@ -529,22 +613,66 @@ def copy_rest(ctx: Context) -> Outcome:
 
 
 def _copy(ctx: Context, step: str, group: Group | None) -> Outcome:
+    with connected(ctx.config.target) as connection:
+        chosen, missing = _selected(ctx, jobs(ctx, connection), group)
+    outcome = _bring(ctx, step, chosen)
+    if not missing:
+        return outcome
+    return outcome.model_copy(update={"evidence": (*outcome.evidence, f"not in the source: {', '.join(missing)}")})
+
+
+def resync_all(ctx: Context, step: str) -> Outcome:
+    """Write whatever the latest snapshot has otherwise than the target: the way to take along what came later."""
+    if lived := _lived(ctx):
+        return lived
+    with connected(ctx.config.target) as connection:
+        wanted = jobs(ctx, connection)
+        states = _states(ctx, connection, [job for job in wanted if job.fields], latest_snapshot(ctx))
+    if any(state.foreign for state in states.values()):
+        refused = _unworded(ctx, step, states)
+        if refused:
+            return refused
+    return _bring(ctx, step, wanted)
+
+
+def resync_preview(ctx: Context) -> list[str]:
+    """What resync_all would look at."""
+    with connected(ctx.config.target) as connection:
+        wanted = [job for job in jobs(ctx, connection) if job.fields]
+        states = _states(ctx, connection, wanted, latest_snapshot(ctx))
+    held = [f"-- {name}: {_held(state)}" for name, state in states.items() if state.resync]
+    return held or ["-- the tables hold the latest snapshot already"]
+
+
+def _bring(ctx: Context, step: str, chosen: Sequence[Job]) -> Outcome:
+    """Load the tables that are empty or partly loaded, re-sync those that hold other rows."""
     snapshot = latest_snapshot(ctx)
     with connected(ctx.config.target) as connection:
         facts = server_facts(connection)
-        chosen, missing = _selected(ctx, jobs(ctx, connection), group)
+        states = _states(ctx, connection, [job for job in chosen if job.fields], snapshot)
+        comparisons = compared_tables(ctx, connection, chosen)
     problems = [f"{job.name}: {problem}" for job in chosen for problem in job.problems]
     if problems:
-        return failed("the target is not as data.prepare found it", problems, ["run the phase data from its beginning"])
-    pool = Pool(ctx, step, snapshot, load=facts.local_infile, packet=min(INSERT_BYTES, facts.max_allowed_packet // 2))
-    stored = pool.run(sorted(chosen, key=lambda job: -job.total))
-    evidence = [f"{job.name}: {stored[job.name]} rows" for job in chosen]
+        return failed(
+            "the target cannot hold this as it is; nothing was changed",
+            problems,
+            ["run the phase data from its beginning: data.prepare says what mends it"],
+        )
+    packet = min(INSERT_BYTES, facts.max_allowed_packet // 2)
+    held = [table for table in comparisons if states[table.name].resync]
+    names = {table.name for table in held}
+    written = Resync(ctx, step, snapshot, load=facts.local_infile, packet=packet).run(held) if held else {}
+    pool = Pool(ctx, step, snapshot, load=facts.local_infile, packet=packet)
+    stored = pool.run(sorted((job for job in chosen if job.name not in names), key=lambda job: -job.total))
+    evidence = [f"{name}: {count} rows" for name, count in stored.items()]
+    evidence += [f"{name}: re-synced, {what}" for name, what in written.items()]
     changed = _conversions_done(snapshot, chosen)
     evidence += [f"{c['column']}: {c['rule']}, {c['rows']} rows" for c in changed]
-    if missing:
-        evidence.append(f"not in the source: {', '.join(missing)}")
-    total = sum(stored.values())
-    return passed(f"{len(chosen)} tables, {total} rows", evidence, rows=total, conversions=changed)
+    total = sum(job.total for job in chosen)
+    summary = f"{len(chosen)} tables, {total} rows"
+    if held:
+        summary += f", {len(held)} of them re-synced by {sum(each.total for each in written.values())} rows"
+    return passed(summary, evidence, rows=total, conversions=changed)
 
 
 def _conversions_done(snapshot: Snapshot, chosen: Sequence[Job]) -> list[dict[str, str | int]]:

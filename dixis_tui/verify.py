@@ -1,4 +1,4 @@
-"""Phase 4, Validation: what arrived is compared with the snapshot, and the operators sign what they tried."""
+"""Counts, orphans and tax amounts on both sides: what a person would ask first."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from dixis_tui import catalogue, conversions, shape
-from dixis_tui.config import Config, Vat
+from dixis_tui.config import Vat
 from dixis_tui.context import Context
-from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed, warned
+from dixis_tui.model import Outcome, Progress, Status, failed, passed, warned
 from dixis_tui.names import Names
 from dixis_tui.schema import copied_tables, names_on
 from dixis_tui.source import latest_snapshot, reading
-from dixis_tui.step import Step
 from dixis_tui.target import Row, TargetConnection, connected, identifier, query
 
 CENT = Decimal("0.01")
@@ -42,18 +41,6 @@ class TableCount(BaseModel):
     set_aside: int = 0
 
 
-class VerifyReport(BaseModel):
-    """What was compared and what came of it. orphans: rows by foreign key whose parent is not there."""
-
-    model_config = ConfigDict(frozen=True)
-
-    equal: bool
-    compared: tuple[str, ...] = ("counts", "foreign keys")
-    snapshot: str
-    tables: tuple[TableCount, ...]
-    orphans: dict[str, int]
-
-
 @dataclass(frozen=True)
 class ForeignKey:
     """A foreign key of the target."""
@@ -75,43 +62,6 @@ class Orphans:
     key: ForeignKey
     rows: int
     examples: tuple[Row, ...]
-
-
-def steps(config: Config) -> tuple[Step, ...]:
-    """The steps of the phase `validation`."""
-    checks = (
-        Step(
-            id="validation.counts",
-            title="Counts of all tables",
-            kind=Kind.CHECK,
-            why="A table with fewer or more rows than the snapshot is not the shop's.",
-            work=check_counts,
-        ),
-        Step(
-            id="validation.orphans",
-            title="No orphans",
-            kind=Kind.CHECK,
-            why="SQLite often never enforced foreign keys; MySQL does, and orphans then break the application.",
-            work=check_orphans,
-        ),
-        Step(
-            id="validation.vat",
-            title="Greek VAT",
-            kind=Kind.CHECK,
-            why="Tax amounts must be the source's to the cent, and follow the rates.",
-            work=check_vat,
-        ),
-    )
-    tests = tuple(
-        Step(
-            id=f"validation.test-{number}",
-            title=text,
-            kind=Kind.SIGNOFF,
-            why="A person tries this in the application on the new database, and signs.",
-        )
-        for number, text in enumerate(config.validation.functional, 1)
-    )
-    return (*checks, *tests)
 
 
 # Counts
@@ -235,6 +185,16 @@ def _same(table: str, columns: Sequence[str], parent: str) -> tuple[str, ...]:
     return (table.lower(), parent.lower(), *(column.lower() for column in columns))
 
 
+def all_orphans(ctx: Context, target: TargetConnection) -> dict[str, int]:
+    """Rows without a parent, by foreign key; only those that have any."""
+    found = {}
+    for key in _wanted_keys(ctx, target):
+        ctx.check_stop()
+        if rows := orphans(target, key).rows:
+            found[str(key)] = rows
+    return found
+
+
 def check_orphans(ctx: Context) -> Outcome:
     """Look along every foreign key for rows without a parent."""
     with connected(ctx.config.target) as target:
@@ -280,11 +240,13 @@ def check_vat(ctx: Context) -> Outcome:
             f" COALESCE(AVG({identifier(vat.tax)}), 0) FROM {identifier(vat.table)} WHERE {identifier(vat.tax)} > 0",
         )[0]
         outside = _outside_rates(target, vat, names)
+        exact = _at_rates(target, vat) if vat.base in names else []
     evidence = [
         f"orders with tax   source {mine[0]}, target {theirs[0]}",
         f"tax in all        source {mine[1]}, target {_money(theirs[1])}",
         f"their totals      source {mine[2]}, target {_money(theirs[2])}",
         f"average tax       {_money(theirs[3])}",
+        *exact,
     ]
     if (mine[0], mine[1], mine[2]) != (int(theirs[0]), _money(theirs[1]), _money(theirs[2])):
         return failed("the tax amounts are not those of the source", evidence, ["run the phase data again"])
@@ -313,6 +275,19 @@ def _taxes_of_source(source: sqlite3.Connection, vat: Vat) -> tuple[int, Decimal
     return count, _money(taxes), _money(totals)
 
 
+def _at_rates(target: TargetConnection, vat: Vat) -> list[str]:
+    """How many orders have, within a cent, the tax that one rate gives; the others have goods of several rates."""
+    base, tax = identifier(vat.base), identifier(vat.tax)
+    near = [f"ABS({tax} - {base} * %s / 100) <= 0.01" for _ in vat.rates]
+    sums = ", ".join(f"COALESCE(SUM({condition}), 0)" for condition in [*near, f"NOT ({' OR '.join(near)})"])
+    rates = [Decimal(str(rate)) for rate in vat.rates]
+    *counts, others = query(target, f"SELECT {sums} FROM {identifier(vat.table)} WHERE {tax} > 0", [*rates, *rates])[0]
+    told = [
+        f"{rate:g} % of {vat.base}, to a cent: {count} orders" for rate, count in zip(vat.rates, counts, strict=True)
+    ]
+    return [*told, f"of several rates, or with a discount or shipping: {others} orders"]
+
+
 def _outside_rates(target: TargetConnection, vat: Vat, names: Sequence[str]) -> list[Row]:
     """Orders whose tax is neither nothing nor, within a cent, between the lowest and highest rate of what is taxed.
 
@@ -331,25 +306,4 @@ def _outside_rates(target: TargetConnection, vat: Vat, names: Sequence[str]) -> 
         f" ({tax} < ({least}) * %s / 100 - 0.01 OR {tax} > ({greatest}) * %s / 100 + 0.01)"
         f" ORDER BY {order} LIMIT 1000",
         (Decimal(str(min(vat.rates))), Decimal(str(max(vat.rates)))),
-    )
-
-
-# The report
-
-
-def verify(ctx: Context) -> VerifyReport:
-    """Compare the target with the latest snapshot: counts of all tables, and orphans along every foreign key."""
-    snapshot = latest_snapshot(ctx)
-    with connected(ctx.config.target) as target:
-        counts = _counts(ctx, target)
-        found = {}
-        for key in _wanted_keys(ctx, target):
-            ctx.check_stop()
-            if rows := orphans(target, key).rows:
-                found[str(key)] = rows
-    return VerifyReport(
-        equal=not found and all(count.status == "equal" for count in counts),
-        snapshot=snapshot.sha256,
-        tables=tuple(counts),
-        orphans=found,
     )

@@ -24,6 +24,7 @@ KEYS = (
     ("x", "stop the running step at its next safe point"),
     ("z", "pause the running step at its next safe point; once more, it goes on"),
     ("e", "the selected step on the whole screen, with all its evidence"),
+    ("d", "the comparison table by table; Enter there: the rows that differ, both sides beside each other"),
     ("p", "hide or show the progress of a step"),
     ("l", "make the log bigger or smaller"),
     ("Tab", "move between checklist, progress, detail and log, to scroll them"),

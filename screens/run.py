@@ -20,11 +20,16 @@ from screens import words
 from screens.board import Board
 from screens.detail import describe
 from screens.evidence import EvidenceScreen
+from screens.proof import ProofScreen
 from screens.requests import DoStep, Pause, RunPhase, Stop, Waive
 from screens.view import View
 from screens.widgets import Checklist, Detail, Headline, LogPane, PhaseList, ProgressTable
 
 EARLIER = 200  # events of the journal shown in the log when the console opens
+
+
+# The phases whose rows are compared.
+COMPARED = ("data", "validation", "cutover")
 
 
 class RunScreen(View, Screen[None]):
@@ -44,6 +49,7 @@ class RunScreen(View, Screen[None]):
         Binding("z", "pause", "Pause"),
         Binding("z", "resume", "Go on"),
         Binding("e", "evidence", "Evidence"),
+        Binding("d", "proof", "Differences"),
         Binding("p", "progress", "Progress", show=False),
         Binding("l", "log", "Log size", show=False),
         Binding("question_mark", "app.help", "Help", key_display="?"),
@@ -162,8 +168,10 @@ class RunScreen(View, Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only keys that mean something for the selected step are offered."""
-        if action not in ("sign", "waive", "stop", "pause", "resume") or not self.is_mounted:
+        if action not in ("sign", "waive", "stop", "pause", "resume", "proof") or not self.is_mounted:
             return True
+        if action == "proof":
+            return self._phase.id in COMPARED
         step = self.step
         if action == "stop":
             return self._runner.running is not None
@@ -220,6 +228,9 @@ class RunScreen(View, Screen[None]):
     def action_evidence(self) -> None:
         if self.step:
             self.app.push_screen(EvidenceScreen(self._runner, self.step))
+
+    def action_proof(self) -> None:
+        self.app.push_screen(ProofScreen(self._runner, self._board))
 
     def action_progress(self) -> None:
         self._hide_progress = not self._hide_progress

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from rich.text import Text
 
+from dixis_tui import downtime
 from dixis_tui.config import Config
 from dixis_tui.journal import Event, RunState, StepState
 from dixis_tui.model import Kind, Outcome, Progress, Status
@@ -182,6 +183,12 @@ def hint(runner: Runner, phase: Phase) -> str:
     its_phase = runner.plan.phase_of(upcoming.id)
     if not runner.state.steps:
         return f"Nothing has run yet. Press r to run {its_phase.title} ({_kinds(its_phase)})."
+    closed = downtime.expected(runner.events) if phase.id in ("data", "validation", "cutover") else None
+    if closed and not runner.state.window_open and its_phase is not phase:
+        return (
+            f"Rows keep the shop closed for about {duration(closed.whole)} if copied in the window,"
+            f" {duration(closed.early)} if copied before. Next: {its_phase.title}."
+        )
     if its_phase is not phase:
         place_of = "is done" if runner.settled(phase) else "waits"
         return f"{phase.title} {place_of}. Next: {its_phase.title}, {upcoming.title}. Press n to go there."
@@ -223,6 +230,10 @@ def log_text(notice: Event | LogLine) -> Text:
     step = notice.data.get("step")
     line.append(f"{step} " if step else "", "cyan")
     outcome = notice.data.get("outcome")
+    proof = notice.data.get("proof")
+    if isinstance(proof, dict):
+        places = f", {proof['differences_total']} differences" if proof["differences_total"] else ""
+        return line.append(f"{proof['table']}: {proof['status']}, {proof['rows_source']:,} rows{places}", "")
     if notice.kind == "step-finished" and isinstance(outcome, dict):
         return line.append_text(state(Status(outcome["status"]))).append(f": {outcome['summary']}", "")
     name = notice.data.get("name", notice.data.get("operator", ""))

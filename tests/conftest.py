@@ -40,6 +40,28 @@ def server(request: pytest.FixtureRequest, start_once: Callable[[Kind], RunningS
     return start_once(request.param)
 
 
+# Europe/Athens as the server's own tables of time zones would have it, for the summer of 2024: offsets in seconds, and
+# moments (seconds since 1970) from which they hold.
+ATHENS = "Europe/Athens"
+OFFSETS = ((0, 7200, 0, "EET"), (1, 10800, 1, "EEST"))
+TRANSITIONS = ((-1000000000, 0), (1711846800, 1), (1729990800, 0))
+
+
+@pytest.fixture
+def athens(server: RunningServer) -> str:
+    """The name of a time zone with summer time, which the server knows."""
+    with server.connect(database="mysql") as connection, connection.cursor() as cursor:
+        if not cursor.execute("SELECT 1 FROM time_zone_name WHERE Name = %s", (ATHENS,)):
+            cursor.execute("INSERT INTO time_zone (Use_leap_seconds) VALUES ('N')")
+            zone = cursor.lastrowid
+            cursor.execute("INSERT INTO time_zone_name VALUES (%s, %s)", (ATHENS, zone))
+            for kind in OFFSETS:
+                cursor.execute("INSERT INTO time_zone_transition_type VALUES (%s, %s, %s, %s, %s)", (zone, *kind))
+            for moment in TRANSITIONS:
+                cursor.execute("INSERT INTO time_zone_transition VALUES (%s, %s, %s)", (zone, *moment))
+    return ATHENS
+
+
 _numbers = itertools.count(1)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import shape, verify
+from dixis_tui import shape, validation, verify
 from dixis_tui.catalogue import Column, SourceSchema, Table
 from dixis_tui.model import DixisError, Status
 from dixis_tui.names import folded, target_names
@@ -51,6 +51,8 @@ def test_what_cannot_keep_its_name_arrives_under_another(server: RunningServer, 
     copied = driver.copy()
     assert [outcome.status for outcome in copied] == [Status.PASS] * len(copied)
     assert verify.check_orphans(driver.ctx).status is Status.PASS
+    proof = validation.prove(driver.ctx, "validation.proof")
+    assert proof.status is Status.PASS, proof
     with closing(driver.target()) as target:
         names = shape.table_names(target)
         long = next(name for name in names if name.startswith("warehouse"))

@@ -41,10 +41,11 @@ class RunScreen(View, Screen[None]):
         Binding("left,left_square_bracket", "turn(-1)", "Previous phase", show=False),
         Binding("right,right_square_bracket", "turn(1)", "Next phase", show=False),
         *[Binding(str(number), f"phase({number})", f"Phase {number}", show=False) for number in range(10)],
-        Binding("r", "run_phase", "Run phase"),
+        Binding("r", "run_phase", "Run"),
         Binding("n", "next", "Next"),
         Binding("s", "sign", "Sign"),
         Binding("w", "waive", "Waive"),
+        Binding("r,s,w", "busy", show=False),
         Binding("x", "stop", "Stop"),
         Binding("z", "pause", "Pause"),
         Binding("z", "resume", "Go on"),
@@ -115,8 +116,9 @@ class RunScreen(View, Screen[None]):
         self.query_one(LogPane).show(notices)
 
     def show_clock(self) -> None:
-        self.query_one(Headline).show()
-        if self._runner.running:
+        for headline in self.query(Headline):  # none while the screen comes or goes
+            headline.show()
+        if self._runner.running and self.query(ProgressTable):
             self.show_progress()  # how long a stream has been silent
 
     # What is selected
@@ -167,22 +169,26 @@ class RunScreen(View, Screen[None]):
     # What the operator asks
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only keys that mean something for the selected step are offered."""
-        if action not in ("sign", "waive", "stop", "pause", "resume", "proof") or not self.is_mounted:
+        """Only keys that mean something now are offered; in 80 columns the footer has no room for others."""
+        if not self.is_mounted:
             return True
-        if action == "proof":
-            return self._phase.id in COMPARED
-        step = self.step
-        if action == "stop":
-            return self._runner.running is not None
-        if action in ("pause", "resume"):
-            return self._runner.running is not None and self._runner.gate.paused == (action == "resume")
-        if step is None:
-            return False
-        if action == "sign":
-            return step.work is None
-        status = self._runner.state.step(step.id).status
-        return step.kind is Kind.CHECK and status in (Status.FAIL, Status.ERROR)
+        running, step = self._runner.running is not None, self.step
+        match action:
+            case "stop" | "busy":
+                return running
+            case "pause" | "resume":
+                return running and self._runner.gate.paused == (action == "resume")
+            case "proof":
+                return self._phase.id in COMPARED
+            case "run_phase":
+                return not running
+            case "sign":
+                return step is not None and step.work is None and not running
+            case "waive":
+                if step is None or step.kind is not Kind.CHECK or running:
+                    return False
+                return self._runner.state.step(step.id).status in (Status.FAIL, Status.ERROR)
+        return True
 
     def action_do(self) -> None:
         if self.step:
@@ -190,6 +196,10 @@ class RunScreen(View, Screen[None]):
             self.post_message(DoStep(self.step.id))
 
     def action_sign(self) -> None:
+        self.action_do()
+
+    def action_busy(self) -> None:
+        """What changes the run has to wait; the application says for what."""
         self.action_do()
 
     def action_run_phase(self) -> None:

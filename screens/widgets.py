@@ -127,7 +127,7 @@ class Checklist(Table):
     """The steps of one phase. follow: the cursor goes with the running step until the operator moves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.do", "Do step"),
+        Binding("enter", "screen.do", "Do"),
         Binding("left", "screen.turn(-1)", "Previous phase", show=False),
         Binding("right", "screen.turn(1)", "Next phase", show=False),
     ]

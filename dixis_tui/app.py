@@ -233,6 +233,14 @@ class ConsoleApp(App[int]):
             self._ask_to_stop()
             self.notify(f"{self.runner.running or 'The phase'} stops at its next safe point.", markup=False)
 
+    @on(requests.Pause)
+    def _pause(self) -> None:
+        if self.runner.gate.paused:
+            self._board.waited(self.runner.resume())
+        else:
+            self.runner.pause()
+        self._show()
+
     @on(requests.StartRollback)
     def _start_rollback(self) -> None:
         before = self._job if self.busy else None

@@ -22,12 +22,16 @@ from sqlglot.dialects import SQLite
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from dixis_tui import json_values
+from dixis_tui.expressions import lower
 from dixis_tui.model import DixisError
 
 TABLE_CONSTRAINTS = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FOREIGN"})
 COLUMNS_A_QUERY = 50
 # Tables read at the same time.
 SCANS = 2
+# Texts that are decoded at once.
+BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Table:
 
     def column(self, name: str) -> Column | None:
         """The column of that name, whatever its case."""
-        return next((column for column in self.columns if column.name.lower() == name.lower()), None)
+        return next((column for column in self.columns if lower(column.name) == lower(name)), None)
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,8 @@ class SourceSchema:
     encoding: str = "UTF-8"
 
     def table(self, name: str) -> Table | None:
-        """The table of that name, else one whose name differs in case."""
-        exact = next((table for table in self.tables if table.name == name), None)
-        return exact or next((table for table in self.tables if table.name.lower() == name.lower()), None)
+        """The table of that name, whatever its case."""
+        return next((table for table in self.tables if lower(table.name) == lower(name)), None)
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,8 @@ class ColumnContents:
     plain: texts known to have none of the control characters 1D, 1E and 1F, by which the copy tells values apart.
     dates, datetimes, times: texts that are valid ones in MySQL's form, asked for in columns declared as such or without
     a clear type; fraction: most digits of a second. json: texts that are valid JSON; 0 or all of them in a column of
-    texts only, whose declared type is text or json.
+    texts only, whose declared type is text or json; lossy: of a column declared json, those that MySQL's JSON does not
+    keep. broken: texts that are not valid UTF-8.
     """
 
     nulls: int = 0
@@ -148,6 +152,8 @@ class ColumnContents:
     times: int = 0
     fraction: int = 0
     json: int = 0
+    lossy: int = 0
+    broken: int = 0
 
     @property
     def values(self) -> int:
@@ -184,7 +190,7 @@ def read_schema(connection: sqlite3.Connection) -> SourceSchema:
         for table, kind, without_rowid in listed
         if kind == "table"
     )
-    keys = {table.name.lower(): table.primary_key for table in tables}
+    keys = {lower(table.name): table.primary_key for table in tables}
     return SourceSchema(
         tables=tuple(_with_references(table, keys) for table in tables),
         views={text_name: sql for (kind, text_name), sql in texts.items() if kind == "view"},
@@ -209,8 +215,8 @@ def _table(
             not_null=bool(not_null),
             default=default,
             key=key,
-            collation=ddl.collations.get(column.lower(), ""),
-            generated=ddl.generated.get(column.lower(), "") if hidden in (2, 3) else "",
+            collation=ddl.collations.get(lower(column), ""),
+            generated=ddl.generated.get(lower(column), "") if hidden in (2, 3) else "",
             stored=hidden == 3,
         )
         for _, column, declared, not_null, default, key, hidden in connection.execute(
@@ -218,7 +224,7 @@ def _table(
         )
         if hidden != 1
     )
-    names = {column.name.lower() for column in columns}
+    names = {lower(column.name) for column in columns}
     return Table(
         name=table,
         columns=columns,
@@ -245,7 +251,7 @@ def _indexes(
         rows = connection.execute("SELECT * FROM pragma_index_xinfo(?) WHERE key = 1", (index,))
         for number, _, column, descending, collation, _ in rows:
             text = "" if column else expressions[number]
-            literal = text.startswith('"') and text.endswith('"') and text[1:-1].lower() not in columns
+            literal = text.startswith('"') and text.endswith('"') and lower(text[1:-1]) not in columns
             parts.append(IndexPart(column or "", bool(descending), collation, text, literal))
         yield Index(index, bool(unique), tuple(parts), where, constraint=origin == "u")
 
@@ -263,7 +269,7 @@ def _with_references(table: Table, keys: Mapping[str, tuple[str, ...]]) -> Table
     foreign = tuple(
         key
         if key.references
-        else ForeignKey(key.columns, key.table, keys.get(key.table.lower(), ()), key.on_delete, key.on_update)
+        else ForeignKey(key.columns, key.table, keys.get(lower(key.table), ()), key.on_delete, key.on_update)
         for key in table.foreign_keys
     )
     return Table(**{**vars(table), "foreign_keys": foreign})
@@ -323,7 +329,7 @@ class _TableText:
         for first, last in split(self._tokens, start, closing_paren(self._tokens, start)):
             head = self._tokens[first]
             quoted = head.token_type in (TokenType.IDENTIFIER, TokenType.STRING)
-            column = "" if not quoted and head.text.upper() in TABLE_CONSTRAINTS else head.text.lower()
+            column = "" if not quoted and head.text.upper() in TABLE_CONSTRAINTS else lower(head.text)
             checks += self._definition(first, last, column)
         self.checks = tuple(checks)
 
@@ -390,7 +396,53 @@ def scan(connection: sqlite3.Connection, table: Table) -> TableContents:
                 contents[glance.column.name] = found
     for columns in _groups(closer):
         contents |= look_closely(connection, table, columns)
+    for column in table.columns:
+        contents[column.name] = _with_values_asked(connection, table, column, contents[column.name])
     return TableContents(rows, {column.name: contents[column.name] for column in table.columns})
+
+
+def _with_values_asked(
+    connection: sqlite3.Connection, table: Table, column: Column, holds: ColumnContents
+) -> ColumnContents:
+    """The contents with what must be asked value by value outside of SQL; few columns need it."""
+    if holds.plain < holds.texts:
+        plain, broken = _strange(connection, table, column, holds)
+        holds = replace(holds, plain=holds.plain + plain, broken=broken)
+    if _declared_json(column.declared) and 0 < holds.json == holds.texts and not holds.broken:
+        code = f"CAST({name(column.name)} AS BLOB)"
+        values = connection.execute(f"SELECT {code} FROM {name(table.name)} WHERE {code} IS NOT NULL")
+        holds = replace(holds, lossy=sum(bool(json_values.loss(value)) for (value,) in values))
+    return holds
+
+
+def _strange(connection: sqlite3.Connection, table: Table, column: Column, holds: ColumnContents) -> tuple[int, int]:
+    """Of the texts that are not plain ASCII, how many have no separator, and how many are not valid UTF-8."""
+    c = name(column.name)
+    after_nul = f" OR instr(CAST({c} AS BLOB), x'00')" if holds.nul else ""
+    found = connection.execute(
+        f"SELECT CAST({c} AS BLOB), {c} GLOB '{_STRANGE}' FROM {name(table.name)}"
+        f" WHERE typeof({c}) = 'text' AND ({c} GLOB '{_STRANGE}'{after_nul})"
+    )
+    plain = broken = 0
+    while some := found.fetchmany(BATCH):
+        # A line feed is in no other character, so that halves of two texts never make a whole one.
+        joined = b"\n".join(value for value, _ in some)
+        if any(mark in joined for mark in _SEPARATORS):
+            plain += sum(bool(strange) and not any(mark in value for mark in _SEPARATORS) for value, strange in some)
+        else:
+            plain += sum(strange for _, strange in some)
+        if not is_utf8(joined):
+            broken += sum(not is_utf8(value) for value, _ in some)
+    return plain, broken
+
+
+def is_utf8(value: bytes) -> bool:
+    """True for bytes that are valid UTF-8."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def scan_all(
@@ -448,7 +500,9 @@ def load_contents(path: Path) -> dict[str, TableContents] | None:
 _TYPES = ("integers", "reals", "texts", "blobs")
 _DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
 _TIME = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
-_SEPARATORS = "*[\x1d\x1e\x1f]*"
+# Texts with a separator, or with other signs than ASCII; SQLite looks no further than a NUL.
+_STRANGE = "*[^\x01-\x1c\x20-\x7f]*"
+_SEPARATORS = (b"\x1d", b"\x1e", b"\x1f")
 # Doubles up to here tell apart all decimals with two places.
 EXACT_CENTS = 10**13
 # A modifier makes SQLite count a date out, so that 30 February does not come back as it was.
@@ -495,7 +549,7 @@ class _Glance:
                     f"max(length({c}))",
                     f"max(length({octets}))",
                     f"count(*) FILTER (WHERE instr({octets}, x'00'))",
-                    f"count(*) FILTER (WHERE {c} NOT GLOB '{_SEPARATORS}')",
+                    f"count(*) FILTER (WHERE {c} NOT GLOB '{_STRANGE}')",
                 )
 
     def conclude(self, connection: sqlite3.Connection, rows: int, answers: Sequence[Any]) -> ColumnContents | None:
@@ -583,6 +637,10 @@ def _glance_kind(declared: str) -> Literal["integer", "cents", "moment", "day", 
     return ""
 
 
+def _declared_json(declared: str) -> bool:
+    return declared.lower().partition("(")[0].strip() in ("json", "jsonb")
+
+
 def _may_be_json(declared: str) -> bool:
     return any(word in declared.lower() for word in ("text", "clob", "json"))
 
@@ -601,6 +659,19 @@ def look_closely(connection: sqlite3.Connection, table: Table, columns: Sequence
     return contents
 
 
+def is_date(c: str) -> str:
+    """The condition that a text is a valid date, written as MySQL writes it."""
+    return f"{c} GLOB '{_DATE}' AND date({c}, {_COUNTED}) = {c}"
+
+
+def is_datetime(c: str) -> str:
+    """The condition that a text is a valid date and time, written as MySQL writes them, with any fraction."""
+    rest = f"substr({c}, 20)"
+    fine = f"({rest} = '' OR ({rest} GLOB '.[0-9]*' AND {rest} NOT GLOB '.*[^0-9]*'))"
+    whole = f"datetime(substr({c}, 1, 19), {_COUNTED}) = substr({c}, 1, 19)"
+    return f"{c} GLOB '{_DATE} {_TIME}*' AND {whole} AND {fine}"
+
+
 def _whole(value: float, rounded: Callable[[float], int]) -> int:
     """The value as a whole number; an infinity as one that no type holds."""
     return rounded(min(max(value, -sys.float_info.max), sys.float_info.max))
@@ -615,8 +686,6 @@ def _questions(column: Column) -> dict[str, str]:
     written = f"CAST({c} AS TEXT)"
     plain = f"{real} AND instr({written}, 'e') = 0 AND CAST({written} AS REAL) = {c}"
     fraction = f"CASE WHEN {written} GLOB '*.0' THEN 0 ELSE length({written}) - instr({written}, '.') END"
-    rest = f"substr({c}, 20)"
-    fine = f"({rest} = '' OR ({rest} GLOB '.[0-9]*' AND {rest} NOT GLOB '.*[^0-9]*'))"
     questions = {
         "integers": f"count(*) FILTER (WHERE typeof({c}) = 'integer')",
         "reals": f"count(*) FILTER (WHERE {real})",
@@ -627,14 +696,13 @@ def _questions(column: Column) -> dict[str, str]:
         "characters": f"max(CASE WHEN {text} THEN length({c}) END)",
         "bytes": f"max(CASE WHEN typeof({c}) IN ('text', 'blob') THEN length(CAST({c} AS BLOB)) END)",
         "nul": f"count(*) FILTER (WHERE {text} AND instr(CAST({c} AS BLOB), x'00'))",
-        "plain": f"count(*) FILTER (WHERE {text} AND {c} NOT GLOB '{_SEPARATORS}')",
+        "plain": f"count(*) FILTER (WHERE {text} AND {c} NOT GLOB '{_STRANGE}')",
         "digits": f"max(CASE WHEN {plain} THEN instr(ltrim({written}, '-'), '.') - 1"
         f" WHEN typeof({c}) = 'integer' THEN length(ltrim({written}, '-')) END)",
         "scale": f"max(CASE WHEN {plain} THEN {fraction} END)",
         "inexact": f"count(*) FILTER (WHERE {real} AND NOT ({plain}))",
-        "dates": f"count(*) FILTER (WHERE {text} AND {c} GLOB '{_DATE}' AND date({c}, {_COUNTED}) = {c})",
-        "datetimes": f"count(*) FILTER (WHERE {text} AND {c} GLOB '{_DATE} {_TIME}*'"
-        f" AND datetime(substr({c}, 1, 19), {_COUNTED}) = substr({c}, 1, 19) AND {fine})",
+        "dates": f"count(*) FILTER (WHERE {text} AND {is_date(c)})",
+        "datetimes": f"count(*) FILTER (WHERE {text} AND {is_datetime(c)})",
         "times": f"count(*) FILTER (WHERE {text} AND {c} GLOB '{_TIME}' AND time({c}) = {c})",
         "fraction": f"max(CASE WHEN {text} AND {c} GLOB '{_DATE} {_TIME}.*' THEN length({c}) - 20 END)",
     }

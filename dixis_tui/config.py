@@ -434,6 +434,10 @@ def _column_names(types: dict[str, str]) -> dict[str, str]:
 Types = Annotated[dict[str, Annotated[str, AfterValidator(_column_type)]], AfterValidator(_column_names)]
 
 
+# [names]: what a table or column is called on the target, by "table" or "table.column", instead of the source's name.
+Names = dict[str, Name]
+
+
 class Config(Section):
     """The whole file."""
 
@@ -445,6 +449,7 @@ class Config(Section):
     app: App
     schema_section: Schema = Field(default=Schema(), alias="schema")
     types: Types = Field(default_factory=dict)
+    names: Names = Field(default_factory=dict)
     data: Data = Data()
     assets: Assets | None = None
     vat: Vat = Vat()

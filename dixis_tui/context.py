@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dixis_tui.config import Config
+from dixis_tui.gate import Gate
 from dixis_tui.host import Host
 from dixis_tui.model import Outcome, Progress, StoppedError
 
@@ -20,7 +21,8 @@ class Context:
     run_id: identifies this run on the target. run_dir: holds snapshots, backups, logs.
     local, app_host: this machine and the application's host (the same object when they are one).
     outcomes: the last outcome of every step that has ended. say: one line to the log, secrets removed.
-    record: an event of the step itself into the journal, durable when it returns. stop: set when the operator asked.
+    record: an event of the step itself into the journal, durable when it returns. stop: set when the operator
+    asked. gate: closed while the operator has paused.
     """
 
     config: Config
@@ -35,6 +37,7 @@ class Context:
     record: Callable[[str, Mapping[str, Any]], None]
     recorded: Callable[[str], list[Mapping[str, Any]]]
     stop: threading.Event
+    gate: Gate = field(default_factory=Gate)
 
     def fact(self, step_id: str, name: str) -> Any:
         """A fact of a step's last outcome, None when it has not ended or has no such fact."""
@@ -42,6 +45,7 @@ class Context:
         return None if outcome is None else outcome.facts.get(name)
 
     def check_stop(self) -> None:
-        """Raise StoppedError when the operator asked to stop; called between units of work."""
+        """Called between units of work: waits while the operator has paused, raises StoppedError when asked to stop."""
+        self.gate.wait(self.stop)
         if self.stop.is_set():
             raise StoppedError

@@ -6,6 +6,7 @@ be set aside; the copy then treats it like any other table.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -13,13 +14,14 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
-from dixis_tui import catalogue, rows
+from dixis_tui import catalogue, exact, expressions, json_values, rows
 from dixis_tui.catalogue import Table, TableContents
 from dixis_tui.config import Config, Conversion, zone_of
+from dixis_tui.expressions import lower
 from dixis_tui.rows import Range
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.target import TargetConnection, execute, identifier, query
@@ -149,7 +151,7 @@ def declared(config: Config) -> dict[str, list[Conversion]]:
     """The conversions by table, in lower case, in the order of the file."""
     found: dict[str, list[Conversion]] = {}
     for conversion in config.data.conversions:
-        found.setdefault(conversion.table.lower(), []).append(conversion)
+        found.setdefault(lower(conversion.table), []).append(conversion)
     return found
 
 
@@ -158,7 +160,7 @@ def problems(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, S
     found = []
     for rule in wanted:
         column = table.column(rule.column_name)
-        if column is None or rule.column_name.lower() not in targets:
+        if column is None or lower(rule.column_name) not in targets:
             found.append(f"[[data.conversions]] names {rule.column}, which is not there on both sides")
         elif column.name in rows.key_columns(table) and rule.rule != "quarantine":
             found.append(f"[[data.conversions]] {rule.column} is the key rows are walked by and cannot be converted")
@@ -170,9 +172,9 @@ def converted(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, 
     view = f"dixis_converted_{table.name}"
     # Declared with the target's types, so that a scan asks what matters there.
     declared_as = {name: column.type for name, column in targets.items()}
-    columns = tuple(replace(c, declared=declared_as.get(c.name.lower(), c.declared)) for c in table.columns)
+    columns = tuple(replace(c, declared=declared_as.get(lower(c.name), c.declared)) for c in table.columns)
     read = replace(table, name=view, columns=columns, rowid=KEY if table.rowid else "")
-    draft = Converted(table, read, "", tuple((rule, targets[rule.column_name.lower()]) for rule in wanted))
+    draft = Converted(table, read, "", tuple((rule, targets[lower(rule.column_name)]) for rule in wanted))
     now: dict[str, str] = {}
     refused = []
     for rule, column, before in draft._stages():
@@ -180,11 +182,9 @@ def converted(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, 
         if rule.rule == "quarantine":
             refused.append(f"{after} IS NULL")
         else:
-            now[rule.column_name.lower()] = after
+            now[lower(rule.column_name)] = after
     selected = [f"{catalogue.name(table.rowid)} AS {KEY}"] if table.rowid else []
-    selected += [
-        f"{now.get(c.name.lower(), catalogue.name(c.name))} AS {catalogue.name(c.name)}" for c in table.columns
-    ]
+    selected += [f"{now.get(lower(c.name), catalogue.name(c.name))} AS {catalogue.name(c.name)}" for c in table.columns]
     where = f" WHERE {' AND '.join(refused)}" if refused else ""
     sql = (
         f"CREATE TEMP VIEW IF NOT EXISTS {catalogue.name(view)} AS"
@@ -311,11 +311,21 @@ def _misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str
     if bits and size >= 1 << bits:
         return f"longer than {full}"
     if kind == "json":
-        try:
-            json.loads(text)
-        except ValueError:
-            return "not JSON"
+        return "not JSON" if held != "text" else json_values.loss(text.encode()) or None
+    if kind in rows.BINARY_KINDS and held in ("integer", "real"):
+        return f"a number in {full}"
+    if kind == "char" and text.endswith(" "):
+        return f"ends in a space, which {full} drops"
+    if kind == "binary" and size < rows.sizes(full)[0]:
+        return f"shorter than {full}, which fills it up"
+    if kind == "enum" and (held != "text" or text not in _enum_values(full)):
+        return f"not what {full} has"
     return None
+
+
+@functools.cache
+def _enum_values(full: str) -> frozenset[str]:
+    return frozenset(expressions.enum_values(full))
 
 
 def _number_misfit(value: Value, kind: str, full: str) -> str | None:
@@ -331,6 +341,8 @@ def _number_misfit(value: Value, kind: str, full: str) -> str | None:
     if kind == "year":
         whole = isinstance(value, int) and rows.FIRST_YEAR <= value <= rows.LAST_YEAR
         return None if whole else "not a year"
+    if kind == "double" and isinstance(value, int) and abs(value) > exact.DOUBLE_WHOLE:
+        return f"more digits than {full} tells apart"
     if kind == "decimal":
         digits, scale = rows.sizes(full)
         sign = Decimal(repr(value)).normalize().as_tuple()
@@ -347,7 +359,7 @@ def _is_moment(text: str, kind: str, full: str) -> bool:
         if kind == "date":
             return bool(re.fullmatch(r"\d{4}-\d\d-\d\d", text)) and bool(datetime.fromisoformat(text))
         if kind == "time":
-            return bool(re.fullmatch(r"\d\d:\d\d:\d\d", text)) and time.fromisoformat(text) is not None
+            return exact.is_time(text.encode(), digits)
         found = MOMENT.fullmatch(text)
         if not found or len(found[1] or "") > digits:
             return False

@@ -9,22 +9,22 @@ from __future__ import annotations
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pymysql
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from dixis_tui import catalogue, conversions, rows
+from dixis_tui.account import Account
 from dixis_tui.ahead import ahead
 from dixis_tui.catalogue import Table
 from dixis_tui.context import Context
 from dixis_tui.conversions import Converted
-from dixis_tui.model import DixisError, Progress, Status, StoppedError
+from dixis_tui.model import DixisError, StoppedError
 from dixis_tui.refusal import RangeRun, Refusal, TransferError
 from dixis_tui.rows import Block, Field, Keys, Range
 from dixis_tui.source import Snapshot, open_readonly
@@ -60,20 +60,17 @@ CHUNKS_TABLE = f"""CREATE TABLE IF NOT EXISTS {identifier(CHUNKS)} (
 
 @dataclass(frozen=True)
 class Job:
-    """One table to copy. problems: why it cannot be copied exactly; empty when it can.
+    """One table to copy. name: of the target's table; problems: why it cannot be copied exactly, empty when it can.
 
     converted: how it is read when conversions are declared for it; total counts the rows that are stored then.
     """
 
     table: Table
+    name: str
     total: int
     fields: tuple[Field, ...]
     problems: tuple[str, ...] = ()
     converted: Converted | None = None
-
-    @property
-    def name(self) -> str:
-        return self.table.name
 
     @property
     def read(self) -> Table:
@@ -125,70 +122,9 @@ def parts(source: sqlite3.Connection, job: Job) -> list[Range]:
     if count < 2:
         return [Range()]
     key = catalogue.name(job.table.rowid)
-    low, high = source.execute(f"SELECT min({key}), max({key}) FROM {catalogue.name(job.name)}").fetchone()
+    low, high = source.execute(f"SELECT min({key}), max({key}) FROM {catalogue.name(job.table.name)}").fetchone()
     ends = [str(low + (high - low) * number // count) for number in range(1, count)]
     return [Range(after, until) for after, until in zip(["", *ends], [*ends, ""], strict=True)]
-
-
-@dataclass
-class Account:
-    """Counts what has been stored and tells the operator, from any stream."""
-
-    ctx: Context
-    step: str
-    jobs: Sequence[Job]
-    _done: dict[str, int] = field(default_factory=dict)
-    _sizes: dict[str, int] = field(default_factory=dict)
-    _started: float = field(default_factory=time.monotonic)
-    _here: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def begin(self, done: dict[str, int]) -> None:
-        """Set the rows that are there already, by table."""
-        with self._lock:
-            self._done = {job.name: done.get(job.name, 0) for job in self.jobs}
-            for job in self.jobs:
-                self._tell(job, Status.RUNNING)
-
-    def add(self, job: Job, stored: int, size: int, stream: int) -> None:
-        """Count a chunk that has been committed."""
-        with self._lock:
-            self._done[job.name] += stored
-            self._sizes[job.name] = self._sizes.get(job.name, 0) + size
-            self._here += stored
-            self._tell(job, Status.RUNNING)
-            now = time.strftime("%H:%M:%S")
-            self.ctx.progress(Progress(self.step, f"stream {stream}", stored, None, note=f"{job.name}, {now}"))
-            self._tell_all(Status.RUNNING)
-
-    def end(self) -> dict[str, int]:
-        """Tell that all is there; rows by table."""
-        for job in self.jobs:
-            self._tell(job, Status.PASS)
-        if self.jobs:
-            self._tell_all(Status.PASS)
-        return self._done
-
-    @property
-    def done(self) -> int:
-        """Rows stored in all tables."""
-        return sum(self._done.values())
-
-    def _tell(self, job: Job, status: Status) -> None:
-        note = self._rate(self._sizes.get(job.name, 0))
-        self.ctx.progress(Progress(self.step, job.name, self._done[job.name], job.total, state=status, note=note))
-
-    def _tell_all(self, status: Status) -> None:
-        total = sum(job.total for job in self.jobs)
-        seconds = time.monotonic() - self._started
-        note = self._rate(sum(self._sizes.values()))
-        if self._here and status is Status.RUNNING:
-            note += f", {self._here / seconds:,.0f} rows/s, {(total - self.done) * seconds / self._here:.0f} s left"
-        self.ctx.progress(Progress(self.step, "all tables", self.done, total, state=status, note=note))
-
-    def _rate(self, size: int) -> str:
-        seconds = max(time.monotonic() - self._started, 0.001)
-        return f"{size / 2**20:.1f} MiB, {size / 2**20 / seconds:.1f} MiB/s" if size else ""
 
 
 class Pool:
@@ -210,7 +146,7 @@ class Pool:
 
         When the connection is lost, or the server restarts, it goes on from the checkpoints.
         """
-        account = Account(self._ctx, self._step, chosen)
+        account = Account(self._ctx, self._step, {job.name: job.total for job in chosen})
         for attempt in Retrying(
             retry=retry_if_exception(lambda e: isinstance(e, TargetError) and e.code in TRANSIENT),
             stop=stop_after_attempt(ATTEMPTS),
@@ -301,7 +237,7 @@ class Pool:
                 for work, block in encoded:
                     self._check_stop()
                     sent = self._store(target, work, block, encoded)
-                    account.add(work.job, sent.rows, sent.size, number)
+                    account.add(work.job.name, sent.rows, sent.size, number)
         except BaseException:
             self._failed.set()
             raise

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from dixis_tui import catalogue, expressions, shape
+from dixis_tui import catalogue, exact, expressions, shape
 from dixis_tui.catalogue import ColumnContents, Index, IndexPart, SourceSchema, Table, TableContents
-from dixis_tui.collisions import SHOWN, merged_keys
+from dixis_tui.collisions import merged_keys
 from dixis_tui.config import Target
+from dixis_tui.names import Names
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, Field
 from dixis_tui.shape import ShapeColumn, ShapeIndex
 from dixis_tui.target import TargetConnection, query
 
 # Tables that artisan keeps for itself; the rows it wrote on the target are the right ones.
 ARTISANS = frozenset({"migrations"})
+CHANGE = "change the column by a migration, or mend these rows"
 BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 TEXT_BYTES = {"tinytext": 0xFF, "text": 0xFFFF, "mediumtext": 0xFFFFFF, "longtext": 0xFFFFFFFF}
 BLOB_BYTES = {"tinyblob": 0xFF, "blob": 0xFFFF, "mediumblob": 0xFFFFFF, "longblob": 0xFFFFFFFF}
@@ -23,12 +26,13 @@ BLOB_BYTES = {"tinyblob": 0xFF, "blob": 0xFFFF, "mediumblob": 0xFFFFFF, "longblo
 
 @dataclass(frozen=True)
 class Difference:
-    """blocks: rows would not arrive as they are; remedy: what mends it."""
+    """blocks: rows would not arrive as they are; remedy: what mends it; field: the column whose values do not fit."""
 
     table: str
     what: str
     remedy: str = ""
     blocks: bool = False
+    field: Field | None = None
 
     def line(self) -> str:
         return f"{'error' if self.blocks else 'warning'}: {self.table}: {self.what}"
@@ -40,52 +44,67 @@ def compare(
     settings: Target,
     schema: SourceSchema,
     contents: Mapping[str, TableContents],
+    names: Names,
+    kept: Path,
     check_stop: Callable[[], None],
 ) -> list[Difference]:
-    """Everything in which the two schemas differ and that matters to rows, keys or foreign keys."""
+    """Everything in which the two schemas differ and that matters to rows, keys or foreign keys. names: what is called
+    otherwise on the target; kept: where answers of the snapshot are remembered, see exact.altered()."""
     there = shape.all_columns(target)
     indexes = shape.all_indexes(target)
     by_name = {name.lower(): name for name in there}
     found: list[Difference] = []
     for table in schema.tables:
         check_stop()
-        name = table.name if table.name in there else by_name.get(table.name.lower())
+        own = names.table(table.name)
+        name = own if own in there else by_name.get(own.lower())
         rows = contents[table.name].rows
         if table.name in ARTISANS:
             continue
         if name is None:
             what = f"is not there; the source has {rows} rows of it"
-            found.append(Difference(table.name, what, f"add a migration that creates {table.name}", blocks=rows > 0))
+            remedy = f"add a migration that creates {own}, or say under [names] what it is called"
+            found.append(Difference(table.name, what, remedy, blocks=rows > 0))
             continue
-        found += _columns(source, table, contents[table.name], there[name])
-        found += _keys(source, table, there[name], indexes.get(name, ()))
-        found += _foreign_keys(table, shape.definition(target, name).foreign_keys)
-    found += _merged(source, target, settings, schema, contents, indexes, check_stop)
+        found += _columns(source, table, contents[table.name], there[name], names, kept)
+        found += _keys(source, table, names, indexes.get(name, ()))
+        found += _foreign_keys(names.renamed(table), shape.definition(target, name).foreign_keys)
+    found += _merged(source, target, settings, schema, contents, indexes, names, check_stop)
     return found
 
 
-def extra_tables(target: TargetConnection, schema: SourceSchema) -> list[str]:
+def extra_tables(target: TargetConnection, schema: SourceSchema, names: Names) -> list[str]:
     """Tables that only the target has, our own left out."""
-    mine = {table.name.lower() for table in schema.tables}
+    mine = {names.table(table.name).lower() for table in schema.tables}
     return [name for name in shape.table_names(target) if name.lower() not in mine and not name.startswith("_dixis_")]
 
 
 def _columns(
-    source: sqlite3.Connection, table: Table, contents: TableContents, columns: Sequence[ShapeColumn]
+    source: sqlite3.Connection,
+    table: Table,
+    contents: TableContents,
+    columns: Sequence[ShapeColumn],
+    names: Names,
+    kept: Path,
 ) -> Iterator[Difference]:
     there = {column.name.lower(): column for column in columns}
+    both = [
+        Field(column, contents.columns[column.name], mine)
+        for column in table.columns
+        if (mine := there.get(names.column(table.name, column.name).lower())) and not mine.generated
+    ]
+    altered = exact.altered(source, table, both, kept)
     for column in table.columns:
-        mine = there.pop(column.name.lower(), None)
+        own = names.column(table.name, column.name)
+        mine = there.pop(own.lower(), None)
         holds = contents.columns[column.name]
         if mine is None:
             what = f"{column.name} is not there; the source has {holds.values} values in it"
-            yield Difference(table.name, what, f"add {table.name}.{column.name} by a migration", holds.values > 0)
+            yield Difference(table.name, what, f"add {names.table(table.name)}.{own} by a migration", holds.values > 0)
         elif not mine.generated:
-            if problem := Field(column, holds, mine).problem() or narrower(mine, holds):
-                yield Difference(table.name, f"{column.name}: {problem}", "widen it by a migration", blocks=True)
-            if mine.kind == "enum" and (strange := _outside(source, table, column.name, mine.type)):
-                what = f"{column.name} holds {', '.join(map(repr, strange))}, which {mine.type} does not have"
-                yield Difference(table.name, what, "add the value by a migration, or mend these rows", blocks=True)
+            field = Field(column, holds, mine)
+            if problem := _problem(field, altered):
+                yield Difference(table.name, f"{column.name}: {problem}", CHANGE, blocks=True, field=field)
             if holds.nulls and not mine.nullable and not mine.automatic:
                 what = f"{column.name} is NOT NULL and the source has {holds.nulls} rows without a value"
                 yield Difference(table.name, what, "make it nullable by a migration, or fill it", blocks=True)
@@ -97,10 +116,13 @@ def _columns(
             yield Difference(table.name, what, "give it a default by a migration", blocks=contents.rows > 0)
 
 
+def _problem(field: Field, altered: Mapping[str, str]) -> str:
+    return field.problem() or altered.get(field.source.name, "") or narrower(field.target, field.holds)
+
+
 def narrower(column: ShapeColumn, holds: ColumnContents) -> str:
     """Why values would not fit into a column of the target, empty when they do."""
-    inside = column.type.partition("(")[2].partition(")")[0]
-    sizes = [int(part) for part in inside.split(",") if part.strip().isdigit()]
+    sizes = expressions.sizes_of(column.type)
     size = sizes[0] if sizes else 0
     if column.kind in INTEGER_KINDS and holds.integers:
         bits = BITS[column.kind]
@@ -128,22 +150,16 @@ def narrower(column: ShapeColumn, holds: ColumnContents) -> str:
     return ""
 
 
-def _outside(source: sqlite3.Connection, table: Table, column: str, kind: str) -> list[str]:
-    """Values of a column that an enum does not have, the first few. Case is the collation's business."""
-    allowed = {value.casefold() for value in expressions.enum_values(kind)}
-    c = catalogue.name(column)
-    rows = source.execute(f"SELECT DISTINCT CAST({c} AS TEXT) FROM {catalogue.name(table.name)} WHERE {c} IS NOT NULL")
-    return [str(value) for (value,) in rows if str(value).casefold() not in allowed][:SHOWN]
-
-
 def _plain(index: Index) -> tuple[str, ...]:
     """An index's columns in lower case, with "" for an expression; a partial one equals no other."""
     return ("",) if index.where else tuple(column.lower() for column in index.columns)
 
 
 def _keys(
-    source: sqlite3.Connection, table: Table, columns: Sequence[ShapeColumn], indexes: Sequence[ShapeIndex]
+    source: sqlite3.Connection, there: Table, names: Names, indexes: Sequence[ShapeIndex]
 ) -> Iterator[Difference]:
+    """there: the table of the source."""
+    table = names.renamed(there)
     primary = next((tuple(c.lower() for c in i.columns) for i in indexes if i.name == "PRIMARY"), ())
     wanted_primary = tuple(column.lower() for column in table.primary_key)
     if primary != wanted_primary:
@@ -161,11 +177,11 @@ def _keys(
         elif not index.unique and not any(other[: len(have)] == have for other in plain):
             yield Difference(table.name, f"index {index.name} ({', '.join(index.columns)}) is not there")
     mine = {_plain(index) for index in table.indexes if index.unique} | {wanted_primary}
-    names = {column.name.lower() for column in table.columns}
     for key, name in unique.items():
-        if key in mine or not set(key) <= names:
+        columns = [names.source_column(there, column) for column in key]
+        if key in mine or not all(columns):
             continue
-        doubles = _doubles(source, table, key)
+        doubles = _doubles(source, there, columns)
         what = f"unique index {name} ({', '.join(key)}) is only on the target"
         if doubles:
             what += f", and the source has {doubles} groups of rows that share such a key"
@@ -206,10 +222,11 @@ def _merged(
     schema: SourceSchema,
     contents: Mapping[str, TableContents],
     indexes: Mapping[str, Sequence[ShapeIndex]],
+    names: Names,
     check_stop: Callable[[], None],
 ) -> Iterator[Difference]:
     """The target's own unique keys, asked with its columns' own collations."""
-    collations = {
+    theirs = {
         (str(table).lower(), str(column).lower()): str(collation)
         for table, column, collation in query(
             target,
@@ -217,14 +234,20 @@ def _merged(
             " WHERE table_schema = DATABASE() AND collation_name IS NOT NULL",
         )
     }
+    collations: dict[tuple[str, str], str] = {}
     tables = []
     for table in schema.tables:
         if table.name in ARTISANS:
             continue
+        own = names.table(table.name)
+        mine = {column.name: names.column(table.name, column.name).lower() for column in table.columns}
+        for column, name in mine.items():
+            if collation := theirs.get((own.lower(), name)):
+                collations[table.name.lower(), column.lower()] = collation
         unique = tuple(
-            Index(index.name, True, tuple(IndexPart(column) for column in index.columns))
-            for index in indexes.get(table.name, ())
-            if index.unique and all(index.columns) and all(table.column(column) for column in index.columns)
+            Index(index.name, True, tuple(IndexPart(names.source_column(table, column)) for column in index.columns))
+            for index in shape.named(indexes, own) or ()
+            if index.unique and all(names.source_column(table, column) for column in index.columns)
         )
         tables.append(replace(table, primary_key=(), indexes=unique))
     asked = replace(schema, tables=tuple(tables))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+import string
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import exp
@@ -54,6 +56,7 @@ COMPARISONS = (
     *(exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.GT, exp.GTE, exp.LT, exp.LTE),
     *(exp.In, exp.Between, exp.Is, exp.Add, exp.Sub, exp.Mul, exp.Mod),
 )
+SUMS = (exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Abs, exp.Neg)
 TEXTS = (exp.DPipe, exp.Lower, exp.Upper, exp.Trim, exp.Substring)
 # Sources of a view that MySQL has by the same name and meaning, beside PORTABLE.
 PORTABLE_IN_VIEWS = (
@@ -85,8 +88,14 @@ PORTABLE_IN_VIEWS = (
     exp.Max,
     exp.Schema,
 )
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 # What SQLite takes from its clock, which shows UTC.
 CLOCK = {"datetime": "UTC_TIMESTAMP", "date": "UTC_DATE", "time": "UTC_TIME"}
+
+
+def lower(text: str) -> str:
+    """A name as SQLite compares names: the letters A to Z without case, all others as they are."""
+    return text.translate(_LOWER)
 
 
 def parsed(sql: str, columns: Collection[str]) -> exp.Expr | None:
@@ -95,10 +104,10 @@ def parsed(sql: str, columns: Collection[str]) -> exp.Expr | None:
         tree: exp.Expr = sqlglot.parse_one(f"SELECT {sql}", read="sqlite").expressions[0]
     except (SqlglotError, IndexError):
         return None
-    known = {column.lower() for column in columns}
+    known = {lower(column) for column in columns}
 
     def as_text(node: exp.Expr) -> exp.Expr:
-        if isinstance(node, exp.Column) and node.this.quoted and not node.table and node.name.lower() not in known:
+        if isinstance(node, exp.Column) and node.this.quoted and not node.table and lower(node.name) not in known:
             return exp.Literal.string(node.name)
         return node
 
@@ -114,6 +123,18 @@ def portable(sql: str, columns: Collection[str]) -> str | None:
     return written(tree)
 
 
+def renamed(sql: str, columns: Collection[str], names: Mapping[str, str]) -> str:
+    """The same expression of SQLite's with columns called otherwise; as it is when it cannot be read."""
+    tree = parsed(sql, columns)
+    if tree is None:
+        return sql
+    now = {lower(before): after for before, after in names.items()}
+    for node in tree.find_all(exp.Column):
+        if lower(node.name) in now:
+            node.set("this", exp.to_identifier(now[lower(node.name)], quoted=True))
+    return tree.sql("sqlite", identify=True)
+
+
 def _json_valid(node: exp.Expr) -> bool:
     return isinstance(node, exp.Anonymous) and node.name.upper() == "JSON_VALID"
 
@@ -126,13 +147,7 @@ def written(tree: exp.Expr) -> str:
 def compared(sql: str, columns: Collection[str]) -> list[tuple[str, str, bool]]:
     """What an expression compares: column in lower case, constant, and whether that one is a text."""
     tree = parsed(sql, columns)
-    found = []
-    for node in [] if tree is None else tree.find_all(*COMPARISONS):
-        parts = [part.unnest() for part in node.iter_expressions()]
-        names = [part.name.lower() for part in parts if isinstance(part, exp.Column)]
-        constants = [part for part in parts if isinstance(part, exp.Literal)]
-        found += [(name, str(one.this), bool(one.is_string)) for name in names for one in constants]
-    return found
+    return [] if tree is None else list(_constants(tree))
 
 
 def computed(tree: exp.Expr) -> exp.Expr | None:
@@ -170,10 +185,9 @@ def computes(sql: str, columns: Collection[str]) -> tuple[set[str], bool]:
     SQLite computes fractions as doubles, the target as decimals.
     """
     tree = parsed(sql, columns)
-    sums = [] if tree is None else list(tree.find_all(exp.Add, exp.Sub, exp.Mul, exp.Mod, exp.Abs, exp.Neg))
+    sums = [] if tree is None else list(tree.find_all(*SUMS))
     names = {column.name.lower() for node in sums for column in node.find_all(exp.Column)}
-    constants = [one for node in sums for one in node.find_all(exp.Literal) if not one.is_string]
-    return names, any(not str(one.this).isdigit() for one in constants)
+    return names, _with_fractions(sums)
 
 
 def makes_text(sql: str, columns: Collection[str]) -> bool:
@@ -208,6 +222,62 @@ def view(sql: str, name: str) -> str | None:
     return f"CREATE OR REPLACE VIEW {written(exp.to_identifier(name, quoted=True))}{names} AS {body}"
 
 
+@dataclass(frozen=True)
+class ViewUses:
+    """What a view reads, all names in lower case.
+
+    as_text: columns it words as texts; matched: those it compares, groups or orders by; computed: those it calculates
+    with; fractions: it calculates with constants that have a fraction; constants: column, constant, whether a text.
+    """
+
+    tables: frozenset[str]
+    columns: frozenset[str]
+    as_text: frozenset[str]
+    matched: frozenset[str]
+    computed: frozenset[str]
+    fractions: bool
+    constants: tuple[tuple[str, str, bool], ...]
+
+
+def view_uses(sql: str) -> ViewUses | None:
+    """What a view reads and how; None when it cannot be read."""
+    try:
+        tree = sqlglot.parse_one(sql, read="sqlite")
+    except SqlglotError:
+        return None
+    matching = list(tree.find_all(*COMPARISONS, exp.Group, exp.Order, exp.Min, exp.Max))
+    matching += [node.parent for node in tree.find_all(exp.Distinct) if node.parent is not None]
+    matching += [node for node in tree.find_all(exp.Union) if node.args.get("distinct", True)]
+    sums = list(tree.find_all(exp.Sum, *SUMS))
+    return ViewUses(
+        tables=frozenset(lower(node.name) for node in tree.find_all(exp.Table)),
+        columns=_read([tree]),
+        as_text=_read(tree.find_all(*TEXTS, exp.Length)),
+        matched=_read(matching),
+        computed=_read(sums),
+        fractions=_with_fractions(sums),
+        constants=tuple(_constants(tree)),
+    )
+
+
+def _read(nodes: Iterable[exp.Expr]) -> frozenset[str]:
+    return frozenset(lower(column.name) for node in nodes for column in node.find_all(exp.Column))
+
+
+def _with_fractions(nodes: Iterable[exp.Expr]) -> bool:
+    constants = [one for node in nodes for one in node.find_all(exp.Literal) if not one.is_string]
+    return any(not str(one.this).isdigit() for one in constants)
+
+
+def _constants(tree: exp.Expr) -> Iterator[tuple[str, str, bool]]:
+    """What is compared with constants: column in lower case, constant, and whether that one is a text."""
+    for node in tree.find_all(*COMPARISONS):
+        parts = [part.unnest() for part in node.iter_expressions()]
+        names = [part.name.lower() for part in parts if isinstance(part, exp.Column)]
+        constants = [part for part in parts if isinstance(part, exp.Literal)]
+        yield from ((name, str(one.this), bool(one.is_string)) for name in names for one in constants)
+
+
 def column_type(text: str) -> str:
     """A column's type as MySQL writes it, its character set and collation included.
 
@@ -226,6 +296,12 @@ def column_type(text: str) -> str:
         raise ValueError(f"{text!r} says more than a type, its character set and its collation")
     words = " ".join(part.sql("mysql") for part in (column.kind, *column.constraints))
     return words if "'" in words else words.replace(", ", ",")
+
+
+def sizes_of(kind: str) -> list[int]:
+    """The numbers in the parenthesis of a type, such as decimal(10,2)."""
+    inside = kind.partition("(")[2].partition(")")[0]
+    return [int(part) for part in inside.split(",") if part.strip().isdigit()]
 
 
 def enum_values(kind: str) -> list[str]:

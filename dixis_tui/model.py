@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -117,6 +117,8 @@ class Progress:
     """How far one item of a running step is; a later message for the same item replaces the earlier one.
 
     step: id of the step; item: a table, a file, a stream; done, total: counted in unit; note: short free text.
+    size: bytes so far, 0 when not known. part: an item of its own, the sum of all items (whole), or one of the streams
+    that work on them, whose note names the item; left: seconds to go, None when not known.
     """
 
     step: str
@@ -126,3 +128,6 @@ class Progress:
     unit: str = "rows"
     state: Status = Status.RUNNING
     note: str = ""
+    size: int = 0
+    part: Literal["item", "whole", "stream"] = "item"
+    left: float | None = None

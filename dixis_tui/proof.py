@@ -25,6 +25,7 @@ from dixis_tui.config import Target
 from dixis_tui.copying import Job, reading_jobs
 from dixis_tui.difference import Difference
 from dixis_tui.model import DixisError, StoppedError
+from dixis_tui.names import Names
 from dixis_tui.normalise import Form
 from dixis_tui.rows import INTEGER_KINDS, Field
 from dixis_tui.shape import ShapeColumn, ShapeIndex
@@ -91,13 +92,15 @@ def compared(
     columns: Sequence[ShapeColumn],
     indexes: Sequence[ShapeIndex],
     contents: Mapping[str, catalogue.ColumnContents],
+    names: Names,
 ) -> Compared:
-    """How to compare a table; columns, indexes: of the target; generated columns are compared as well."""
+    """How to compare a table; columns, indexes: of the target; generated columns are compared as well. names: what is
+    called otherwise there."""
     there = {column.name.lower(): column for column in columns}
     known = {item.source.name: item for item in job.fields}
     fields = []
     for column in job.table.columns:
-        target = there.get(column.name.lower())
+        target = there.get(names.column(job.table.name, column.name).lower())
         if target is not None:
             fields.append(known.get(column.name) or Field(column, contents[column.name], target))
     key = job.table.primary_key

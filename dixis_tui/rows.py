@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dixis_tui import catalogue
+from dixis_tui import catalogue, expressions
 from dixis_tui.catalogue import Column, ColumnContents, Table
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.target import identifier
@@ -63,8 +63,19 @@ class Field:
         kind, holds = self.target.kind, self.holds
         if kind not in NUMBER_KINDS | TEXT_KINDS | BINARY_KINDS | MOMENT_KINDS | {"float", "year"}:
             return f"a column of type {self.target.type} is not known to the copy"
+        if holds.broken and kind in TEXT_KINDS:
+            return f"{holds.broken} texts are not valid UTF-8"
         if kind == "float" and holds.reals:
             return f"{holds.reals} reals would lose digits in a FLOAT; make it DOUBLE or DECIMAL"
+        fixed = expressions.sizes_of(self.target.type)
+        if kind == "double" and holds.reals and fixed and (holds.inexact or holds.scale > fixed[-1]):
+            return f"values with more decimals would be rounded in {self.target.type}; make it DOUBLE"
+        if kind in ("enum", "json", "uuid") and holds.texts < holds.values:
+            return f"{holds.values - holds.texts} values are no texts, the target has {self.target.type}"
+        if kind in BINARY_KINDS and holds.integers + holds.reals:
+            return f"{holds.integers + holds.reals} values are numbers, the target has {self.target.type}"
+        if kind in TEXT_KINDS and holds.inexact:
+            return f"{holds.inexact} reals have no one way to be written as texts; make it DOUBLE"
         years = holds.integers == holds.values and holds.low >= FIRST_YEAR and holds.high <= LAST_YEAR
         if kind == "year" and holds.values and not years:
             return f"the target's YEAR keeps whole numbers from {FIRST_YEAR} to {LAST_YEAR} as they are, and no others"
@@ -78,8 +89,6 @@ class Field:
             )
         if kind == "date" and holds.datetimes:
             return f"{holds.datetimes} values have a time of day, the target has {self.target.type}"
-        if kind in ("datetime", "timestamp") and holds.texts > holds.datetimes:
-            return f"{holds.texts - holds.datetimes} values are not of the form YYYY-MM-DD HH:MM:SS"
         digits = self.target.type.partition("(")[2].rstrip(")")
         if kind in ("datetime", "timestamp", "time") and holds.fraction > int(digits or 0):
             return f"fractions of a second of {holds.fraction} digits would be rounded in {self.target.type}"
@@ -126,7 +135,7 @@ def text_form(field: Field) -> str:
 
 def sizes(full: str) -> tuple[int, int]:
     """The two numbers of a type such as decimal(10,2) or varchar(255); 0 for those it does not have."""
-    numbers = [int(number) for number in full.partition("(")[2].partition(")")[0].split(",") if number.isdigit()]
+    numbers = expressions.sizes_of(full)
     return (numbers[0] if numbers else 0, numbers[1] if len(numbers) > 1 else 0)
 
 

@@ -17,6 +17,7 @@ from typing import Any, TextIO, TypeVar
 
 from dixis_tui.config import Config
 from dixis_tui.context import Context
+from dixis_tui.gate import Gate
 from dixis_tui.host import Host, LocalHost, open_host
 from dixis_tui.journal import CONFIRMED, Event, Journal, Lock, RunState, advance, fold, interrupted
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, StoppedError
@@ -54,6 +55,7 @@ class Runner:
         self.run_dir = config.run.directory
         self.operator = config.run.operator or getpass.getuser()
         self.stop = threading.Event()
+        self.gate = Gate()
         self._listeners: list[Listener] = []
         self._running: str | None = None
         self._local = LocalHost()
@@ -245,6 +247,21 @@ class Runner:
             return outcome
         finally:
             self._running = None
+            self.gate.resume()
+
+    def pause(self) -> None:
+        """Let the running step hold at its next safe point; what is in flight is finished first."""
+        if self._running is not None and not self.gate.paused:
+            self.gate.pause()
+            self.record("paused", {"step": self._running, "name": self.operator})
+
+    def resume(self) -> float:
+        """Let a paused step go on; the seconds it was paused."""
+        if self._running is None or not self.gate.paused:
+            return 0.0
+        seconds = self.gate.resume()
+        self.record("resumed", {"step": self._running, "name": self.operator})
+        return seconds
 
     def _end_rollback(self) -> None:
         """Record the end of a rollback once every step of it has settled, however they were run."""
@@ -401,6 +418,7 @@ class Runner:
             record=self.record,
             recorded=lambda kind: [event.data for event in self._journal.events if event.kind == kind],
             stop=self.stop,
+            gate=self.gate,
         )
 
     def _tell(self, notice: Notice) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from dixis_tui import conversions, differences, laravel, shape, structure
+from dixis_tui import conversions, differences, laravel, proposals, shape, structure
 from dixis_tui.catalogue import (
     SourceSchema,
     Table,
@@ -21,8 +21,12 @@ from dixis_tui.catalogue import (
 from dixis_tui.collisions import keep_merged, load_merged, merged_keys
 from dixis_tui.config import Config, Index, Target
 from dixis_tui.context import Context
+from dixis_tui.differences import Difference
+from dixis_tui.expressions import lower
 from dixis_tui.model import Kind, Outcome, Status, failed, passed, warned
-from dixis_tui.shape import Definition
+from dixis_tui.names import Names, target_names
+from dixis_tui.rows import Field
+from dixis_tui.shape import Definition, ShapeColumn
 from dixis_tui.source import latest_snapshot, open_readonly, reading
 from dixis_tui.step import Step
 from dixis_tui.target import (
@@ -36,10 +40,10 @@ from dixis_tui.target import (
     query,
     server_facts,
 )
-from dixis_tui.translate import PREFIX, Abilities, Finding, TargetTable, Translation, table_obstacle, translate
+from dixis_tui.translate import PREFIX, Abilities, Finding, TargetTable, Translation, decimal_for, translate
 
 # Findings about values, which a conversion can mend.
-VALUE_KINDS = frozenset({"values", "moments", "fraction", "inexact", "datetimes"})
+VALUE_KINDS = frozenset({"values", "moments", "fraction", "inexact", "datetimes", "charset"})
 TWIN = "_dixis_twin"
 # Tables of our own on the target begin like this; they are never taken for the shop's.
 OWN = "_dixis_"
@@ -270,7 +274,7 @@ def translated(ctx: Context, connection: TargetConnection) -> Translation:
     """The source's schema for the target the connection leads to, keys its collation would merge included."""
     target = ctx.config.target
     facts = server_facts(connection)
-    server = Abilities(facts.mariadb, facts.version, facts.variables.get("lower_case_table_names", "0") != "0")
+    server = Abilities(facts.mariadb, facts.version, facts.one_case)
     schema, contents = read_source(ctx)
     snapshot = latest_snapshot(ctx)
     answered = f"merged-{snapshot.sha256}-{target.collation}-{facts.version_text}.json"
@@ -281,22 +285,39 @@ def translated(ctx: Context, connection: TargetConnection) -> Translation:
             merged = merged_keys(source, connection, target, schema, contents, ctx.check_stop)
         keep_merged(kept, merged)
     translation = translate(
-        schema, contents, server=server, collation=target.collation, types=ctx.config.types, merged=merged
+        schema,
+        contents,
+        server=server,
+        collation=target.collation,
+        types=ctx.config.types,
+        merged=merged,
+        names=ctx.config.names,
     )
     return replace(translation, findings=tuple(_unless_converted(ctx.config, f) for f in translation.findings))
 
 
 def _unless_converted(config: Config, finding: Finding) -> Finding:
     """A finding about values that a declared conversion is there to mend is a note: the operator has given the word."""
-    rules = [
-        rule.rule
-        for rule in conversions.declared(config).get(finding.table.lower(), ())
-        if rule.column_name.lower() == finding.object.lower()
-    ]
+    rules = _rules(config, finding.table, finding.object)
     if finding.kind not in VALUE_KINDS or not rules:
         return finding
     proposal = f"converted as declared: {', '.join(rules)}; what that leaves must fit"
     return replace(finding, severity="note", proposal=proposal)
+
+
+def _unless_declared(config: Config, one: Difference) -> Difference:
+    """A difference of values that a declared conversion is there to mend does not stop the copy."""
+    rules = _rules(config, one.table, one.field.source.name) if one.field else []
+    if not rules:
+        return one
+    what = f"{one.what}; converted as declared: {', '.join(rules)}; what that leaves must fit"
+    return replace(one, what=what, blocks=False)
+
+
+def _rules(config: Config, table: str, column: str) -> list[str]:
+    """The rules declared for a column."""
+    rules = conversions.declared(config).get(lower(table), ())
+    return [rule.rule for rule in rules if lower(rule.column_name) == lower(column)]
 
 
 @contextmanager
@@ -313,6 +334,7 @@ def check_findings(ctx: Context) -> Outcome:
         translation = translated(ctx, connection)
     lines = [finding.line() for finding in translation.findings]
     open_ones = translation.open(ctx.config.schema_section.accept)
+    proposed = _proposed(ctx, translation, open_ones)
     # Kept so that a waiver counts for what was listed when it was given, and for nothing that turns up later.
     ctx.record(LISTED, {"ids": [finding.id for finding in translation.findings if finding.needs_word]})
     if open_ones:
@@ -323,6 +345,7 @@ def check_findings(ctx: Context) -> Outcome:
                 "mend them in the source or with [types]; or waive this step to accept all of them as proposed;",
                 "or accept single ones, by id or kind, in the configuration:",
                 "[schema] accept = [" + ", ".join(json.dumps(f.id, ensure_ascii=False) for f in open_ones) + "]",
+                *proposed,
             ],
         )
     accepted = sum(finding.needs_word for finding in translation.findings)
@@ -331,14 +354,53 @@ def check_findings(ctx: Context) -> Outcome:
     return passed("the target holds everything as it is", lines)
 
 
+def _proposed(ctx: Context, translation: Translation, findings: Sequence[Finding]) -> list[str]:
+    """What to copy into the configuration so that values that do not fit are converted, for each such column."""
+    schema, contents = read_source(ctx)
+    types: list[str] = []
+    wanted: list[tuple[Table, Field]] = []
+    for finding in findings:
+        table = schema.table(finding.table)
+        column = table.column(finding.object) if table and finding.kind in VALUE_KINDS else None
+        if table is None or column is None:
+            continue
+        holds = contents[table.name].columns[column.name]
+        made = translation.column(table.name, column.name)
+        if made.generated:
+            continue
+        if finding.kind == "inexact":
+            kind = decimal_for(column, holds)
+            types.append(f'{json.dumps(f"{table.name}.{column.name}", ensure_ascii=False)} = "{kind}"')
+            made = replace(made, type=kind)
+        full = made.type.lower()
+        shown = ShapeColumn(made.name, made.base.lower(), full, not made.not_null, bool(made.default), False, False)
+        wanted.append((table, Field(column, holds, shown)))
+    blocks = proposed_lines(ctx, wanted)
+    return [*blocks, *(["[types]", *types] if types else [])]
+
+
+def proposed_lines(ctx: Context, wanted: Sequence[tuple[Table, Field]]) -> list[str]:
+    """Conversions for columns whose values do not fit, to be copied into the configuration."""
+    path, zone = latest_snapshot(ctx).path, ctx.config.target.time_zone
+    blocks: list[str] = []
+    for table, field in wanted:
+        ctx.check_stop()
+        blocks += proposals.lines(proposals.propose(path, table, field, zone))
+    return ["or have these values converted on their way; in the configuration:", *blocks] if blocks else []
+
+
 def check_differences(ctx: Context) -> Outcome:
     """Compare the source with the tables artisan has built; fails where rows would not arrive as they are."""
     schema, contents = read_source(ctx)
     target = ctx.config.target
-    with connected(target) as connection, reading(latest_snapshot(ctx)) as source:
-        found = differences.compare(source, connection, target, schema, contents, ctx.check_stop)
-        extra = differences.extra_tables(connection, schema)
+    snapshot = latest_snapshot(ctx)
+    kept = snapshot.path.with_name(f"exact-{snapshot.sha256}")
+    with connected(target) as connection, reading(snapshot) as source:
+        names = names_on(ctx, connection, schema)
+        found = differences.compare(source, connection, target, schema, contents, names, kept, ctx.check_stop)
+        extra = differences.extra_tables(connection, schema, names)
         structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(OWN)])
+    found = [_unless_declared(ctx.config, one) for one in found]
     blocking = [one for one in found if one.blocks]
     evidence = [
         *(one.line() for one in [*blocking, *(one for one in found if not one.blocks)]),
@@ -347,6 +409,8 @@ def check_differences(ctx: Context) -> Outcome:
     ]
     if blocking:
         remedies = [f"{one.table}: {one.remedy}" for one in blocking if one.remedy]
+        tables = {table.name: table for table in schema.tables}
+        remedies += proposed_lines(ctx, [(tables[one.table], one.field) for one in blocking if one.field])
         return failed(f"{len(blocking)} differences would stop the copy", evidence, remedies)
     if found:
         return warned(f"{len(found)} differences, none of them stops the copy", evidence)
@@ -585,8 +649,12 @@ def read_source(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents]]:
     return schema, contents
 
 
+def names_on(ctx: Context, connection: TargetConnection, schema: SourceSchema) -> Names:
+    """What the source's tables and columns are called on the target, in either mode."""
+    return target_names(schema, ctx.config.names, one_case=server_facts(connection).one_case)
+
+
 def copied_tables(config: Config, schema: SourceSchema) -> tuple[Table, ...]:
-    """The tables whose rows are copied: all that the target can have, but for artisan's own record of migrations in
-    artisan mode."""
+    """The tables whose rows are copied: all, but for artisan's own record of migrations in artisan mode."""
     kept_by_artisan = differences.ARTISANS if config.schema_section.mode == "artisan" else frozenset()
-    return tuple(t for t in schema.tables if t.name not in kept_by_artisan and not table_obstacle(t))
+    return tuple(t for t in schema.tables if t.name not in kept_by_artisan)

@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict
 from dixis_tui import catalogue, shape
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.context import Context
-from dixis_tui.target import TargetConnection, TargetError, identifier, query
+from dixis_tui.names import Names, target_names
+from dixis_tui.target import TargetConnection, TargetError, identifier, query, server_facts
 
 # The tables and views the Schema phase has built, with their definitions.
 BUILT = "schema-built"
@@ -56,7 +57,8 @@ def compare(ctx: Context, source: sqlite3.Connection, target: TargetConnection) 
         else:
             found.append(Unbuilt(table=name, object="table", wanted="the table", found=""))
     schema = catalogue.read_schema(source)
-    found += _marks(source, target, schema, there)
+    names = target_names(schema, ctx.config.names, one_case=server_facts(target).one_case)
+    found += _marks(source, target, schema, names, there)
     found += _views(source, target, built[-1]["views"])
     return found
 
@@ -83,7 +85,7 @@ def _differing(table: str, wanted: Mapping[str, Any], found: Mapping[str, Any]) 
 
 
 def _marks(
-    source: sqlite3.Connection, target: TargetConnection, schema: SourceSchema, there: set[str]
+    source: sqlite3.Connection, target: TargetConnection, schema: SourceSchema, names: Names, there: set[str]
 ) -> Iterator[Unbuilt]:
     """Tables whose next number is one the source has given out already."""
     by_name = {name: name for name in there}
@@ -92,7 +94,7 @@ def _marks(
         for table, columns in shape.all_columns(target).items()
     }
     for table in schema.tables:
-        name = shape.named(by_name, table.name)
+        name = shape.named(by_name, names.table(table.name))
         if table.sequence is None or name is None or not automatic.get(name):
             continue
         wanted = max(table.sequence, _highest(source, table)) + 1

@@ -85,6 +85,11 @@ class ServerFacts:
         return self.variables.get("local_infile", "OFF").upper() in ("ON", "1")
 
     @property
+    def one_case(self) -> bool:
+        """True when names of tables do not tell upper from lower case."""
+        return self.variables.get("lower_case_table_names", "0") != "0"
+
+    @property
     def max_allowed_packet(self) -> int:
         """Bytes."""
         return int(self.variables.get("max_allowed_packet", str(4 << 20)))

@@ -10,17 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from dixis_tui import catalogue, conversions, refusal, rows, shape, verify
+from dixis_tui import catalogue, conversions, exact, refusal, rows, shape, verify
 from dixis_tui.catalogue import SourceSchema, Table, TableContents
 from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
+from dixis_tui.expressions import lower
 from dixis_tui.journal import CONFIRMED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
+from dixis_tui.names import Names
 from dixis_tui.proof import Compared, compared
 from dixis_tui.resync import Resync, begun_resyncs
 from dixis_tui.rows import Field
-from dixis_tui.schema import copied_tables, read_source
+from dixis_tui.schema import copied_tables, names_on, proposed_lines, read_source
 from dixis_tui.source import Snapshot, latest_snapshot, mark, snapshot_now, snapshot_outcome, sound, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import (
@@ -146,16 +148,27 @@ def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     wanted = conversions.declared(ctx.config)
     facts = server_facts(connection)
     snapshot = latest_snapshot(ctx)
+    names = names_on(ctx, connection, schema)
     found = []
     for table in copied_tables(ctx.config, schema):
-        columns = shape.named(targets, table.name) or ()
-        rules = wanted.get(table.name.lower(), [])
+        columns = shape.named(targets, names.table(table.name)) or ()
+        rules = wanted.get(lower(table.name), [])
         if rules and columns:
-            job = _converted_job(snapshot, table, contents[table.name], columns, rules)
+            job = _converted_job(snapshot, table, contents[table.name], columns, names, rules)
         else:
-            job = _job(table, contents[table.name], columns)
-        found.append(_with_packets(snapshot, job, facts))
+            job = _job(table, contents[table.name], columns, names)
+        found.append(_with_packets(snapshot, _with_altered(snapshot, job), facts))
     return found
+
+
+def _with_altered(snapshot: Snapshot, job: Job) -> Job:
+    """The job, with a problem for each column whose values the target would alter without a word."""
+    if not exact.asks(job.fields):
+        return job
+    with reading_jobs(snapshot.path, [job]) as source:
+        kept = snapshot.path.with_name(f"exact-{snapshot.sha256}")
+        altered = exact.altered(source, job.read, job.fields, kept, job.converted.sql if job.converted else "")
+    return replace(job, problems=(*job.problems, *(f"{column}: {why}" for column, why in altered.items())))
 
 
 def _converted_job(
@@ -163,15 +176,16 @@ def _converted_job(
     table: Table,
     contents: TableContents,
     columns: Sequence[shape.ShapeColumn],
+    names: Names,
     rules: Sequence[Conversion],
 ) -> Job:
-    by_name = {column.name.lower(): column for column in columns}
+    by_name = {lower(names.source_column(table, column.name)): column for column in columns}
     wrong = conversions.problems(table, rules, by_name)
     if wrong:
-        return replace(_job(table, contents, columns), problems=tuple(wrong))
+        return replace(_job(table, contents, columns, names), problems=tuple(wrong))
     converted = conversions.converted(table, rules, by_name)
-    with reading_jobs(snapshot.path, [Job(table, 0, (), converted=converted)]) as source:
-        job = _job(table, converted.contents(source, snapshot.path.parent, snapshot.sha256), columns)
+    with reading_jobs(snapshot.path, [Job(table, "", 0, (), converted=converted)]) as source:
+        job = _job(table, converted.contents(source, snapshot.path.parent, snapshot.sha256), columns, names)
     return replace(job, converted=converted)
 
 
@@ -203,13 +217,14 @@ def _too_large(source: sqlite3.Connection, job: Job, facts: ServerFacts) -> list
     return [problem + told for problem in problems]
 
 
-def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeColumn]) -> Job:
+def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeColumn], names: Names) -> Job:
+    name = names.table(table.name)
     if not columns:
-        return Job(table, contents.rows, (), ("the target has no such table",))
+        return Job(table, name, contents.rows, (), ("the target has no such table",))
     there = {column.name.lower(): column for column in columns}
     fields, problems = [], []
     for column in table.columns:
-        target = there.pop(column.name.lower(), None)
+        target = there.pop(names.column(table.name, column.name).lower(), None)
         holds = contents.columns[column.name]
         if target is None:
             if holds.values:
@@ -223,19 +238,27 @@ def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeCol
             for column in there.values()
             if not (column.nullable or column.default or column.automatic or column.generated)
         ]
-    return Job(table, contents.rows, tuple(fields), tuple(problems))
+    return Job(table, name, contents.rows, tuple(fields), tuple(problems))
+
+
+def _unfit(job: Job) -> list[Field]:
+    """The columns of a job whose values do not fit and for which no conversion is declared."""
+    named = {problem.partition(": ")[0] for problem in job.problems}
+    return [item for item in job.fields if item.source.name in named and not job.converted]
 
 
 def compared_tables(ctx: Context, connection: TargetConnection, wanted: Sequence[Job]) -> list[Compared]:
     """How to compare each of these tables."""
     columns, indexes = shape.all_columns(connection), shape.all_indexes(connection)
-    _, contents = read_source(ctx)
+    schema, contents = read_source(ctx)
+    names = names_on(ctx, connection, schema)
     return [
         compared(
             job,
             shape.named(columns, job.name) or (),
             shape.named(indexes, job.name) or (),
             contents[job.table.name].columns,
+            names,
         )
         for job in wanted
     ]
@@ -352,7 +375,10 @@ def prepare(ctx: Context) -> Outcome:
             return failed(
                 f"{len(problems)} things would not arrive as they are; nothing was changed",
                 problems,
-                ["mend the source or the target's columns, take a new snapshot, then run this step again"],
+                [
+                    "mend the source or the target's columns, take a new snapshot, then run this step again",
+                    *proposed_lines(ctx, [(job.table, item) for job in wanted for item in _unfit(job)]),
+                ],
             )
         states = _states(ctx, connection, wanted, snapshot)
         foreign = {name: state for name, state in states.items() if state.foreign}
@@ -547,7 +573,7 @@ def _put_back(ctx: Context, table: str, clauses: Sequence[str]) -> None:
 
 def _selected(ctx: Context, wanted: Sequence[Job], group: Group | None) -> tuple[list[Job], list[str]]:
     """The jobs of a group, or those of no group, and the group's names that the source does not have."""
-    by_name = {job.name: job for job in wanted}
+    by_name = {job.table.name: job for job in wanted}
     if group is not None:
         found = {name: shape.named(by_name, name) for name in group.tables}
         return [job for job in found.values() if job], [name for name, job in found.items() if job is None]

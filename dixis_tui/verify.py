@@ -15,7 +15,8 @@ from dixis_tui import catalogue, conversions, shape
 from dixis_tui.config import Vat
 from dixis_tui.context import Context
 from dixis_tui.model import Outcome, Progress, Status, failed, passed, warned
-from dixis_tui.schema import copied_tables
+from dixis_tui.names import Names
+from dixis_tui.schema import copied_tables, names_on
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import Row, TargetConnection, connected, identifier, query
 
@@ -71,18 +72,21 @@ def compare_counts(
     target: TargetConnection,
     tables: Iterable[str],
     set_aside: Mapping[str, int] | None = None,
+    names: Names | None = None,
 ) -> list[TableCount]:
-    """Rows of each table on both sides. set_aside: rows in quarantine, by table."""
+    """Rows of each table on both sides. set_aside: rows in quarantine, by the target's name of the table; names: what
+    is called otherwise there."""
     there = {name: name for name in shape.table_names(target)}
     counts = []
     for table in tables:
         mine = int(source.execute(f"SELECT count(*) FROM {catalogue.name(table)}").fetchone()[0])
-        name = shape.named(there, table)
+        own = names.table(table) if names else table
+        name = shape.named(there, own)
         if name is None:
             counts.append(TableCount(table=table, rows_source=mine, rows_target=None, status="missing"))
             continue
         theirs = int(query(target, f"SELECT COUNT(*) FROM {identifier(name)}")[0][0])
-        aside = (set_aside or {}).get(table, 0)
+        aside = (set_aside or {}).get(own, 0)
         status: Literal["equal", "different"] = "equal" if mine == theirs + aside else "different"
         counts.append(TableCount(table=table, rows_source=mine, rows_target=theirs, status=status, set_aside=aside))
     return counts
@@ -93,7 +97,9 @@ def _counts(ctx: Context, target: TargetConnection) -> list[TableCount]:
     aside = conversions.set_aside(target, ctx.run_id, snapshot.taking)
     with reading(snapshot) as source:
         schema = catalogue.read_schema(source)
-        return compare_counts(source, target, [table.name for table in copied_tables(ctx.config, schema)], aside)
+        names = names_on(ctx, target, schema)
+        copied = [table.name for table in copied_tables(ctx.config, schema)]
+        return compare_counts(source, target, copied, aside, names)
 
 
 def check_counts(ctx: Context) -> Outcome:
@@ -163,7 +169,8 @@ def _wanted_keys(ctx: Context, target: TargetConnection) -> list[ForeignKey]:
     seen = {_same(key.table, key.columns, key.parent) for key in keys}
     with reading(latest_snapshot(ctx)) as source:
         schema = catalogue.read_schema(source)
-    for table in schema.tables:
+    names = names_on(ctx, target, schema)
+    for table in map(names.renamed, schema.tables):
         for key in table.foreign_keys:
             there = {column.lower() for column in key.columns} <= columns.get(table.name.lower(), set())
             parent = bool(key.references) and {c.lower() for c in key.references} <= columns.get(

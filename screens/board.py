@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dixis_tui.model import Progress, Status
 
@@ -30,6 +30,19 @@ class Track:
         moved = self.progress.done - self.first_done
         return moved / seconds if seconds > 0 and moved > 0 else None
 
+    @property
+    def left(self) -> float | None:
+        """Seconds to go: as the item says itself, else by its rate; None when neither is known."""
+        progress, rate = self.progress, self.rate
+        if progress.state is not Status.RUNNING or progress.left is not None:
+            return progress.left
+        return (progress.total - progress.done) / rate if progress.total is not None and rate else None
+
+    @property
+    def silent(self) -> float:
+        """Seconds since the last message."""
+        return time.monotonic() - self.last_at
+
 
 class Board:
     """All tracks, by step and item."""
@@ -50,6 +63,15 @@ class Board:
             items[progress.item] = Track(progress, first_done, first_at, now)
             self._changed = True
 
+    def waited(self, seconds: float) -> None:
+        """Everything stood still for so long: that is no part of any rate."""
+        with self._lock:
+            for step, items in self._steps.items():
+                self._steps[step] = {
+                    name: replace(track, first_at=track.first_at + seconds, last_at=track.last_at + seconds)
+                    for name, track in items.items()
+                }
+
     def forget(self, step_id: str) -> None:
         """A step starts again: what it said before is history."""
         with self._lock:
@@ -66,14 +88,16 @@ class Board:
             return bool(self._steps.get(step_id))
 
     def tracks(self, step_id: str) -> list[Track]:
-        """Every item of a step: those in trouble first, then those at work, then the newest."""
+        """Every item of a step: their sum, streams, those in trouble, those at work, then the newest."""
         with self._lock:
             tracks = list(self._steps.get(step_id, {}).values())
         return sorted(tracks, key=_rank)
 
 
-def _rank(track: Track) -> tuple[int, float]:
-    """Rows at work keep their places; among those that have ended the newest comes first."""
+def _rank(track: Track) -> tuple[int, float | str]:
+    """Sum and streams first; rows at work keep their places; of those that have ended the newest comes first."""
+    if track.progress.part != "item":
+        return -1 if track.progress.part == "stream" else -2, track.progress.item
     match track.progress.state:
         case Status.FAIL | Status.ERROR:
             return 0, -track.last_at

@@ -22,6 +22,7 @@ KEYS = (
     ("s", "sign the selected sign-off or gate"),
     ("w", "waive a check that did not pass, with name and reason"),
     ("x", "stop the running step at its next safe point"),
+    ("z", "pause the running step at its next safe point; once more, it goes on"),
     ("e", "the selected step on the whole screen, with all its evidence"),
     ("d", "the comparison table by table; Enter there: the rows that differ, both sides beside each other"),
     ("p", "hide or show the progress of a step"),

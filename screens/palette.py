@@ -45,7 +45,7 @@ class ConsoleCommands(Provider):
 
     def _of_run(self, screen: RunScreen) -> Iterator[Command]:
         for binding in screen.BINDINGS:
-            if not isinstance(binding, Binding) or binding.action.startswith(("app.", "turn", "phase")):
+            if not isinstance(binding, Binding) or binding.action.startswith(("app.", "turn", "phase", "busy")):
                 continue
             if screen.check_action(binding.action, ()):
                 yield Command(binding.description, f"Key {binding.key}", partial(screen.run_action, binding.action))

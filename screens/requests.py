@@ -33,5 +33,9 @@ class Stop(Message):
     """Ask the running step to stop at its next safe point."""
 
 
+class Pause(Message):
+    """Have the running step hold at its next safe point, or go on when it does."""
+
+
 class StartRollback(Message):
     """Take the application back; the operator has typed the word."""

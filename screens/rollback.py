@@ -63,7 +63,8 @@ class RollbackScreen(View, Screen[None]):
         self.query_one(LogPane).show(notices)
 
     def show_clock(self) -> None:
-        self.query_one(Headline).show()
+        for headline in self.query(Headline):  # none while the screen comes or goes
+            headline.show()
 
     def ended(self) -> None:
         """The application is through with it, well or not."""

@@ -21,7 +21,7 @@ from screens.board import Board
 from screens.detail import describe
 from screens.evidence import EvidenceScreen
 from screens.proof import ProofScreen
-from screens.requests import DoStep, RunPhase, Stop, Waive
+from screens.requests import DoStep, Pause, RunPhase, Stop, Waive
 from screens.view import View
 from screens.widgets import Checklist, Detail, Headline, LogPane, PhaseList, ProgressTable
 
@@ -41,11 +41,14 @@ class RunScreen(View, Screen[None]):
         Binding("left,left_square_bracket", "turn(-1)", "Previous phase", show=False),
         Binding("right,right_square_bracket", "turn(1)", "Next phase", show=False),
         *[Binding(str(number), f"phase({number})", f"Phase {number}", show=False) for number in range(10)],
-        Binding("r", "run_phase", "Run phase"),
+        Binding("r", "run_phase", "Run"),
         Binding("n", "next", "Next"),
         Binding("s", "sign", "Sign"),
         Binding("w", "waive", "Waive"),
+        Binding("r,s,w", "busy", show=False),
         Binding("x", "stop", "Stop"),
+        Binding("z", "pause", "Pause"),
+        Binding("z", "resume", "Go on"),
         Binding("e", "evidence", "Evidence"),
         Binding("d", "proof", "Differences"),
         Binding("p", "progress", "Progress", show=False),
@@ -107,13 +110,16 @@ class RunScreen(View, Screen[None]):
         self.set_class(seen and running, "-progress")
         self.set_class(seen, "-progressed")
         if seen and step is not None:
-            self.query_one(ProgressTable).show(step.id)
+            self.query_one(ProgressTable).show(step.id, paused=running and self._runner.gate.paused)
 
     def show_log(self, notices: Sequence[Event | LogLine]) -> None:
         self.query_one(LogPane).show(notices)
 
     def show_clock(self) -> None:
-        self.query_one(Headline).show()
+        for headline in self.query(Headline):  # none while the screen comes or goes
+            headline.show()
+        if self._runner.running and self.query(ProgressTable):
+            self.show_progress()  # how long a stream has been silent
 
     # What is selected
 
@@ -163,20 +169,26 @@ class RunScreen(View, Screen[None]):
     # What the operator asks
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only keys that mean something for the selected step are offered."""
-        if action not in ("sign", "waive", "stop", "proof") or not self.is_mounted:
+        """Only keys that mean something now are offered; in 80 columns the footer has no room for others."""
+        if not self.is_mounted:
             return True
-        if action == "proof":
-            return self._phase.id in COMPARED
-        step = self.step
-        if action == "stop":
-            return self._runner.running is not None
-        if step is None:
-            return False
-        if action == "sign":
-            return step.work is None
-        status = self._runner.state.step(step.id).status
-        return step.kind is Kind.CHECK and status in (Status.FAIL, Status.ERROR)
+        running, step = self._runner.running is not None, self.step
+        match action:
+            case "stop" | "busy":
+                return running
+            case "pause" | "resume":
+                return running and self._runner.gate.paused == (action == "resume")
+            case "proof":
+                return self._phase.id in COMPARED
+            case "run_phase":
+                return not running
+            case "sign":
+                return step is not None and step.work is None and not running
+            case "waive":
+                if step is None or step.kind is not Kind.CHECK or running:
+                    return False
+                return self._runner.state.step(step.id).status in (Status.FAIL, Status.ERROR)
+        return True
 
     def action_do(self) -> None:
         if self.step:
@@ -184,6 +196,10 @@ class RunScreen(View, Screen[None]):
             self.post_message(DoStep(self.step.id))
 
     def action_sign(self) -> None:
+        self.action_do()
+
+    def action_busy(self) -> None:
+        """What changes the run has to wait; the application says for what."""
         self.action_do()
 
     def action_run_phase(self) -> None:
@@ -196,6 +212,12 @@ class RunScreen(View, Screen[None]):
 
     def action_stop(self) -> None:
         self.post_message(Stop())
+
+    def action_pause(self) -> None:
+        self.post_message(Pause())
+
+    def action_resume(self) -> None:
+        self.post_message(Pause())
 
     def action_next(self) -> None:
         """Go to the running step, or else to the first one that is not settled."""

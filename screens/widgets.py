@@ -127,7 +127,7 @@ class Checklist(Table):
     """The steps of one phase. follow: the cursor goes with the running step until the operator moves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.do", "Do step"),
+        Binding("enter", "screen.do", "Do"),
         Binding("left", "screen.turn(-1)", "Previous phase", show=False),
         Binding("right", "screen.turn(1)", "Next phase", show=False),
     ]
@@ -187,46 +187,63 @@ class ProgressTable(Table):
         self._layout: tuple[str, int] = ("", 0)
         self._item_width = 8
 
-    def show(self, step_id: str) -> None:
+    def show(self, step_id: str, *, paused: bool) -> None:
         """Render the step's tracks. Rows are places, what matters most in the first; only changed cells are touched."""
         layout = (step_id, self.size.width)
         if layout != self._layout:
-            columns = [("Item", 0), ("State", 9), ("Done", 13), ("%", 4), ("Rate", 9)]
+            wide = [("%", 4), ("Size", 8)] if self._wide else []
+            columns = [("Item", 0), ("State", 9), ("Done", 13), *wide, ("Rate", 9), ("Left", 8)]
             self._item_width = self.set_columns(columns, self.size.width)
             self._layout = layout
         tracks = self._board.tracks(step_id)
         self.border_title = _sum(tracks)
         shown = tracks[:SHOWN]
         for place, track in enumerate(shown):
-            self.put(str(place), self._cells(track))
+            self.put(str(place), self._cells(track, paused))
         for place in range(len(shown), self.row_count):
             self.drop(str(place))
 
-    def _cells(self, track: Track) -> list[Text]:
+    @property
+    def _wide(self) -> bool:
+        return self.size.width >= 84
+
+    def _cells(self, track: Track, paused: bool) -> list[Text]:
         progress = track.progress
-        total = "?" if progress.total is None else words.amount(progress.total, progress.unit)
+        stream, at_work = progress.part == "stream", progress.state is Status.RUNNING
+        item = progress.item
+        if stream:  # "#1 orders" where there is little room
+            item = f"{progress.item if self._wide else '#' + progress.item.split()[-1]} {progress.note}"
         done = words.amount(progress.done, progress.unit)
-        rate = f"{words.amount(track.rate, progress.unit)}/s" if track.rate else ""
+        if not stream:
+            done += "/" + ("?" if progress.total is None else words.amount(progress.total, progress.unit))
+        rate = f"{words.amount(track.rate, progress.unit)}/s" if track.rate and not (at_work and paused) else ""
+        left = ""
+        if at_work and not paused:
+            left = words.ago(track.silent) if stream else words.duration(track.left) if track.left is not None else ""
+        size = words.amount(progress.size, "bytes") if progress.size else ""
+        wide = [Text(words.share(progress).rjust(4)), Text(size.rjust(8))] if self._wide else []
         return [
-            Text(words.shorten(progress.item, self._item_width)),
-            words.state(progress.state),
-            Text(f"{done}/{total}".rjust(13)),
-            Text(words.share(progress).rjust(4)),
+            Text(words.shorten(item, self._item_width)),
+            words.paused() if at_work and paused else words.state(progress.state),
+            Text(done.rjust(13)),
+            *wide,
             Text(rate.rjust(9)),
+            Text(left.rjust(8)),
         ]
 
 
 def _sum(tracks: Sequence[Track]) -> str:
-    """How many items are through, and how much of what is known."""
-    if not tracks:
+    """How many items are through, and how much of what is known: as the step sums it up, else added up here."""
+    items = [track.progress for track in tracks if track.progress.part == "item"]
+    if not items:
         return ""
-    through = sum(track.progress.state.settled for track in tracks)
-    unit = tracks[0].progress.unit
-    done = sum(track.progress.done for track in tracks)
-    total = sum(track.progress.total or 0 for track in tracks)
-    failed = sum(track.progress.state is Status.FAIL for track in tracks)
+    through = sum(item.state.settled for item in items)
+    failed = sum(item.state is Status.FAIL for item in items)
     trouble = f", {failed} failed" if failed else ""
-    return f"{through} of {len(tracks)} through{trouble}, {done:,} of {total:,} {unit}"
+    whole = next((track.progress for track in tracks if track.progress.part == "whole"), None)
+    done, total = sum(item.done for item in items), sum(item.total or 0 for item in items)
+    amount = whole.note if whole and whole.done else f"{done:,} of {total:,} {items[0].unit}"
+    return f"{through} of {len(items)} through{trouble}, {amount}"
 
 
 class Detail(VerticalScroll):

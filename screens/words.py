@@ -43,6 +43,11 @@ def state(status: Status) -> Text:
     return Text(f"{status.glyph} {status}", STYLES[status])
 
 
+def paused() -> Text:
+    """The word for an item whose step the operator has paused."""
+    return Text("‖ paused", "bold yellow")
+
+
 def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(width - 1, 0)].rstrip() + "…"
 
@@ -94,6 +99,11 @@ def amount(number: float, unit: str) -> str:
     raise AssertionError("not reached")
 
 
+def ago(seconds: float) -> str:
+    """How long ago a stream gave a sign of life."""
+    return "now" if seconds < 1 else f"{duration(seconds)} ago" if seconds >= 10 else f"{seconds:.0f}s ago"
+
+
 def share(progress: Progress) -> str:
     """Per cent done, empty when the total is not known."""
     if progress.total is None:
@@ -116,7 +126,9 @@ def rollback_word(config: Config) -> str:
 def run_state(runner: Runner) -> str:
     if runner.watch:
         return "watching a driven run" if runner.driven() else "watching; nobody drives"
-    return f"running {runner.running}" if runner.running else "idle"
+    if runner.running is None:
+        return "idle"
+    return f"paused at {runner.running}" if runner.gate.paused else f"running {runner.running}"
 
 
 def window(runner: Runner, now: datetime) -> Text:
@@ -158,7 +170,9 @@ def hint(runner: Runner, phase: Phase) -> str:
         return "This console only watches; it reads the run again every 2 seconds. e shows the evidence of a step."
     if runner.running:
         step = runner.plan.step(runner.running)
-        return f"{step.title} is running. x stops it at the next safe point; everything finished so far is kept."
+        if runner.gate.paused:
+            return f"{step.title} is paused: it holds at its next safe point. z lets it go on; x stops it."
+        return f"{step.title} is running. z pauses, x stops it at the next safe point; what is finished is kept."
     for step in phase.steps:
         found = _trouble(step, runner.state.step(step.id).status, runner.state.step(step.id).outcome)
         if found:

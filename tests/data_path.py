@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from dixis_tui import schema, source, transfer
 from dixis_tui.config import Config
 from dixis_tui.context import Context
+from dixis_tui.gate import Gate
 from dixis_tui.host import LocalHost
 from dixis_tui.model import Outcome, Progress, Status
 from dixis_tui.sandbox import RunningServer
@@ -65,6 +66,8 @@ class Driver:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     progress: list[Progress] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
+    gate: Gate = field(default_factory=Gate)
+    heard: Callable[[Progress], None] = lambda _: None
 
     @property
     def ctx(self) -> Context:
@@ -78,11 +81,16 @@ class Driver:
             app_host=host,
             outcomes=self.outcomes,
             say=lambda _: None,
-            progress=self.progress.append,
+            progress=self._hear,
             record=self._record,
             recorded=self._recorded,
             stop=self.stop,
+            gate=self.gate,
         )
+
+    def _hear(self, progress: Progress) -> None:
+        self.progress.append(progress)
+        self.heard(progress)
 
     def _record(self, name: str, data: Mapping[str, Any]) -> None:
         with (self.run_dir / "events.jsonl").open("a", encoding="utf-8") as file:

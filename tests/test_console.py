@@ -75,7 +75,11 @@ class Shop:
         while not self.release.wait(0.01):
             if not self.deaf:
                 context.check_stop()
-            context.progress(Progress("schema.copy", "orders", len(self.done), 100))
+            done = len(self.done)
+            context.progress(Progress("schema.copy", "orders", done, 100))
+            context.progress(Progress("schema.copy", "stream 1", 40, None, note="orders", part="stream"))
+            sums = "1.5 MiB, 0.7 MiB/s, 9 rows/s"
+            context.progress(Progress("schema.copy", "all tables", done, 100, note=sums, part="whole", left=83))
         return passed("copied")
 
     def flood(self, context: Context) -> Outcome:
@@ -294,7 +298,8 @@ async def test_a_running_step_shows_its_progress_and_stops_when_asked(runner: Ru
         await pilot.press("r")
         await see(pilot, "Schema: 3 steps", "DO SCHEMA.COPY;")
         await pilot.press("enter")
-        await see(pilot, "… running Long copy", "0 of 1 through", "orders", "1/100", "x Stop")
+        await see(pilot, "… running Long copy", "0 of 1 through, 1.5 MiB", "orders", "1/100", "x Stop")
+        await see(pilot, "all tables … running 1/100 1m 23s", "#1 orders … running 40 now", "orders … running 1/100")
         await pilot.press("r")
         await see(pilot, "schema.copy is still at work")
         await pilot.press("x")
@@ -305,6 +310,30 @@ async def test_a_running_step_shows_its_progress_and_stops_when_asked(runner: Ru
         await pilot.press("enter")
         await see(pilot, "✓ pass Afterwards", "Schema is done")
     assert shop.done == ["schema.create", "schema.after"]
+
+
+async def test_a_running_step_is_paused_and_goes_on(runner: Runner, shop: Shop) -> None:
+    settle(runner, "preflight")
+    async with console(runner) as pilot:
+        await pilot.press("r")
+        await see(pilot, "Schema: 3 steps", "DO SCHEMA.COPY;")
+        await pilot.press("enter")
+        await see(pilot, "… running Long copy", "z Pause")
+        await pilot.press("z")
+        await see(
+            pilot,
+            *("Maria · paused at schema.copy", "Long copy is paused: it holds at its next safe point. z lets"),
+            *("orders ‖ paused", "z Go on", "schema.copy paused (Maria)", "q Quit ^R ROLLBACK"),
+        )
+        await pilot.press("z")
+        await see(pilot, "running schema.copy", "orders … running", "z Pause", "schema.copy resumed (Maria)")
+        await pilot.press("z")
+        await see(pilot, "paused at schema.copy")
+        await pilot.press("x")
+        await see(pilot, "~ interrupted Long copy", "Maria · idle", gone="z Pause")
+        shop.release.set()
+        await pilot.press("r", "enter")
+        await see(pilot, "✓ pass Afterwards")
 
 
 async def test_a_stop_ends_the_phase_even_when_the_step_does_not_look_for_it(runner: Runner, shop: Shop) -> None:

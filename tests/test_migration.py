@@ -390,26 +390,88 @@ def test_killed_in_the_middle_of_the_data_it_finishes_exactly(make_world: Callab
     assert twice == []
 
 
+def test_the_first_interrupt_finishes_the_chunks_in_flight(make_world: Callable[..., World], tmp_path: Path) -> None:
+    source = tmp_path / "shop.sqlite"
+    build_shop(source, scale=20)
+    world = make_world(source=source)
+    world.config.write_text(world.config.read_text(encoding="utf-8") + "\n[data]\nchunk_rows = 200\n", encoding="utf-8")
+    counts = source_counts(world.source)
+    dixis(world, "run", "--phase", "preflight", "--yes")
+    dixis(world, "run", "--phase", "schema", "--yes")
+    with start_data(world) as process:
+        wait_for_rows(world, process, sum(counts.values()) // 10)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert "SIGINT: stopping at the next safe point; once more stops at once" in said
+    assert "everything finished so far is kept" in said
+    assert "interrupted" in statuses(world).values()
+    with connected(configuration.load(world.config).target) as connection:
+        sums = "SELECT table_name, SUM(rows_stored) FROM _dixis_chunks GROUP BY table_name"
+        stored = {str(table): int(rows) for table, rows in query(connection, sums)}
+    there = {table: count for table, count in target_counts(world).items() if count}
+    assert 0 < sum(there.values()) < sum(counts.values())
+    assert there == {table: rows for table, rows in stored.items() if rows}
+    dixis(world, "run", "--phase", "data", "--yes")
+    assert target_counts(world) == counts
+
+
+def test_the_second_interrupt_ends_it_at_once(world: World) -> None:
+    counts = source_counts(world.source)
+    dixis(world, "run", "--phase", "preflight", "--yes")
+    dixis(world, "run", "--phase", "schema", "--yes")
+    server = next(process for process in sandbox.status(world.directory).processes if process.name == "server")
+    assert server.pid is not None
+    os.kill(server.pid, signal.SIGSTOP)  # it answers nothing more: no safe point is ever reached
+    try:
+        with start_data(world) as process:
+            assert process.stdout is not None
+            while "data.snapshot" not in process.stdout.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            while "SIGINT: stopping" not in process.stdout.readline():
+                assert process.poll() is None
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=30)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+    assert process.returncode == -signal.SIGINT
+    dixis(world, "run", "--phase", "data", "--yes")
+    assert target_counts(world) == counts
+
+
+def start_data(world: World) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "dixis_tui.cli", "--config", str(world.config), "run", "--phase", "data", "--yes"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_rows(world: World, process: subprocess.Popen[str], stored: int) -> None:
+    """Return once so many rows are there, or the process has ended."""
+    target = configuration.load(world.config).target
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with connected(target) as connection:
+                rows = query(connection, "SELECT COALESCE(SUM(rows_stored), 0) FROM _dixis_chunks")
+        except Exception:  # the table is made by the run itself
+            continue
+        if int(rows[0][0]) >= stored:
+            return
+
+
 def run_and_kill(world: World, *, stored: int) -> bool:
     """Run the Data phase and kill -9 it once this many rows are there; False when it ended before."""
-    target = configuration.load(world.config).target
-    with subprocess.Popen(
-        [sys.executable, "-m", "dixis_tui.cli", "--config", str(world.config), "run", "--phase", "data", "--yes"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        deadline = time.monotonic() + 120
-        while process.poll() is None and time.monotonic() < deadline:
-            try:
-                with connected(target) as connection:
-                    rows = query(connection, "SELECT COALESCE(SUM(rows_stored), 0) FROM _dixis_chunks")
-            except Exception:  # the table is made by the run itself
-                continue
-            if int(rows[0][0]) >= stored:
-                os.killpg(process.pid, signal.SIGKILL)
-                break
-        return process.wait() == -signal.SIGKILL
+    with start_data(world) as process:
+        wait_for_rows(world, process, stored)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        return process.returncode == -signal.SIGKILL
 
 
 def test_one_console_drives_a_run(world: World) -> None:

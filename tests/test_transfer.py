@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,7 +18,7 @@ import pytest
 
 from dixis_tui import shape, transfer
 from dixis_tui.copying import CHUNKS
-from dixis_tui.model import DixisError, Status, StoppedError
+from dixis_tui.model import DixisError, Outcome, Progress, Status, StoppedError
 from dixis_tui.refusal import TransferError
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import execute, query
@@ -282,12 +283,60 @@ def test_a_stop_is_kept_to_between_chunks(server: RunningServer, database: str, 
     assert driver.run(steps[2:])[-1].status is Status.PASS
 
 
+def test_a_pause_is_kept_between_chunks_until_it_ends(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = make_driver(server, database, tmp_path, ORDERS, data={"chunk_rows": 1000})
+    driver.make_tables()
+    steps = transfer.steps(driver.config)
+    driver.run(steps[:2])
+    outcomes: list[Outcome] = []
+    held = threading.Event()
+
+    def pause_once(progress: Progress) -> None:
+        if progress.item == "orders" and progress.done and not held.is_set():
+            driver.gate.pause()
+            held.set()
+
+    driver.heard = pause_once
+    copier = threading.Thread(target=lambda: outcomes.extend(driver.run(steps[2:])))
+    copier.start()
+    assert held.wait(60)
+    copier.join(1)
+    assert copier.is_alive()
+    with closing(driver.target()) as target:
+        stored = query(target, "SELECT COUNT(*) FROM orders")[0][0]
+        # Chunks that were in flight are there whole, with their checkpoints.
+        checkpoints = query(target, f"SELECT SUM(rows_stored) FROM {CHUNKS} WHERE table_name = 'orders'")[0][0]
+        assert 0 < stored == int(checkpoints) < 30_000
+    assert driver.gate.resume() >= 1
+    copier.join(60)
+    assert [outcome.status for outcome in outcomes] == [Status.PASS] * len(outcomes)
+    assert outcomes[-1].facts["rows"] > 30_000
+    whole = [p for p in driver.progress if p.part == "whole" and p.step == "data.financial"]
+    assert whole[-1].done == whole[-1].total
+
+
+def test_a_paused_copy_can_be_stopped(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = make_driver(server, database, tmp_path, ORDERS, data={"chunk_rows": 1000})
+    driver.make_tables()
+    steps = transfer.steps(driver.config)
+    driver.run(steps[:2])
+    driver.gate.pause()
+    stopper = threading.Timer(0.5, driver.stop.set)
+    stopper.start()
+    with pytest.raises(StoppedError):
+        driver.run(steps[2:])
+    stopper.join()
+    driver.gate.resume()
+    driver.stop.clear()
+    assert driver.run(steps[2:])[-1].status is Status.PASS
+
+
 def test_progress_ends_at_the_number_of_rows(server: RunningServer, database: str, tmp_path: Path) -> None:
     driver = make_driver(server, database, tmp_path, ORDERS, data={"chunk_rows": 10_000})
     driver.make_tables()
     driver.copy()
     told = [(p.done, p.total, p.state) for p in driver.progress if p.item == "orders" and p.step == "data.financial"]
-    assert told[0] == (0, 30_000, Status.RUNNING)
+    assert told[0] == (0, 30_000, Status.PENDING)
     assert told[-1] == (30_000, 30_000, Status.PASS)
     assert sorted(done for done, _, _ in told) == [done for done, _, _ in told]
 

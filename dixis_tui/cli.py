@@ -16,6 +16,7 @@ import click
 
 from dixis_tui import config as configuration
 from dixis_tui import headless, plan, report, validation
+from dixis_tui import rollback as takeback
 from dixis_tui.journal import HeldError, JournalError
 from dixis_tui.model import DixisError
 from dixis_tui.proof import TableProof
@@ -252,12 +253,17 @@ def _verified(found: validation.VerifyReport) -> Iterator[str]:
 @cli.command()
 @common
 @click.option("--yes", is_flag=True, help="No questions.")
+@click.option("--recover", is_flag=True, help="Bring home rows that a rollback without MySQL had to leave there.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the log too.")
 @click.pass_obj
-def rollback(options: Options, yes: bool, verbose: bool) -> None:
+def rollback(options: Options, yes: bool, recover: bool, verbose: bool) -> None:
     """Take the application back to SQLite, in five steps. Needs neither MySQL nor a sound [target] section."""
     try:
-        with opened(options, rollback=True) as runner:
+        with opened(options, rollback=not recover) as runner:
+            if recover and not runner.ask(takeback.owes):
+                told = "No rows wait on MySQL to be brought home; nothing was changed."
+                click.echo(json.dumps({"recovered": False, "message": told}) if options.json else told)
+                return
             twin = headless.Headless(runner, headless.Consent(yes=yes), quiet=options.json, verbose=verbose)
             _finish(options, runner, twin.rollback())
     except JournalError as error:

@@ -5,6 +5,8 @@ Until the last step the shop is closed and everything can be taken back by the r
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from dixis_tui import envfile, laravel, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.context import Context
@@ -112,7 +114,7 @@ def steps(config: Config) -> tuple[Step, ...]:
             why="The shop is open again, on MySQL.",
             work=_open,
             preview=lambda ctx: [laravel.shown(ctx, "up"), "stops the clock of the window"],
-            undo="the rollback; rows written to MySQL from here on stay there",
+            undo="the rollback; it brings home what was written to MySQL from here on",
         ),
     )
 
@@ -285,7 +287,14 @@ def _open(ctx: Context) -> Outcome:
     written = _written_since(ctx)
     if written is not None:
         return written
-    ctx.record(WENT_LIVE, {"database": ctx.config.target.database})
+    ctx.record(
+        WENT_LIVE,
+        {
+            "database": ctx.config.target.database,
+            "snapshot": latest_snapshot(ctx).model_dump(mode="json"),
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
     laravel.go_up(ctx)
     ctx.record("window-closed", {})
     return passed("the shop is open, on MySQL")

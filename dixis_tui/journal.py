@@ -41,8 +41,13 @@ GENESIS = "0" * 64
 
 # The application is being led to the target: data names the copy of its environment file that leads back.
 SWITCHED = "application-switched"
-# Traffic is let in on the target: data names the database, which from then on may hold what customers wrote.
+# Traffic is let in on the target: data names the database, which from then on may hold what customers wrote, the
+# snapshot it then held, and the time (ISO 8601 UTC).
 WENT_LIVE = "went-live"
+# What customers wrote there since is in SQLite again: data says how many such times are settled by then.
+CAME_HOME = "came-home"
+# The database with these rows is about to take its place: data has its SHA-256, and what is in it, in words.
+PLACING = "home-placing"
 # The operator agreed to an action: data has the steps, and the database's name where it had to be typed.
 CONFIRMED = "confirmed"
 

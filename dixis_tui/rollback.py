@@ -1,21 +1,32 @@
 """The emergency rollback: five steps, each visible and each safe to repeat, none of which needs MySQL or [target].
 
-What it keeps: the SQLite database is only replaced when it is damaged or gone, and then what is there is set aside; the
-target and the rows written to it after the cutover stay as they are.
+What it keeps: the SQLite database is replaced only when it is damaged or gone, or by a checked copy of itself with the
+rows that were written to the target after the cutover; what was there is set aside. The target stays as it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from dixis_tui import backup, laravel
+from dixis_tui import backup, homecoming, laravel
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import HostError, join
-from dixis_tui.journal import SWITCHED
-from dixis_tui.model import DixisError, Kind, Outcome, failed, passed, warned
-from dixis_tui.source import DamagedError, Snapshot, SourceError, examine, located, sound, source_host
+from dixis_tui.journal import CAME_HOME, PLACING, SWITCHED, WENT_LIVE
+from dixis_tui.model import DixisError, Kind, Outcome, Status, StoppedError, failed, passed, warned
+from dixis_tui.source import (
+    DamagedError,
+    Snapshot,
+    SourceError,
+    digest,
+    examine,
+    located,
+    snapshot_now,
+    sound,
+    source_host,
+)
 from dixis_tui.step import Phase, Step
 
 
@@ -36,9 +47,9 @@ def phase(config: Config) -> Phase:
             ),
             Step(
                 id="rollback.database",
-                title="SQLite database whole, or restored",
+                title="SQLite database whole, with what came since",
                 kind=Kind.ACTION,
-                why="The application goes back to the database it came from.",
+                why="The application goes back to the database it came from; what MySQL took since comes along.",
                 work=_database,
                 preview=_database_preview,
                 undo="a replaced file is kept beside it, with the time in its name",
@@ -90,9 +101,15 @@ def _maintenance(ctx: Context) -> Outcome:
 
 def _database_preview(ctx: Context) -> list[str]:
     path = ctx.config.source.path
+    owed = _owed(ctx)
     return [
         f"check {path} on {source_host(ctx).name}, where it lies: a whole database is kept as it is",
         "only one that is proved to be damaged, or gone, is replaced by the newest snapshot, and kept beside it",
+        *(
+            f"bring home the rows written to {one['database']} since {one['at']}: into a copy, which is checked and"
+            " compared before it takes the database's place"
+            for one in owed[-1:]
+        ),
     ]
 
 
@@ -100,36 +117,113 @@ def _database(ctx: Context) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     try:
         rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
+        outcome = passed("the SQLite database is whole", [f"{path} on {host.name}: integrity_check ok"], rows=rows)
     except DamagedError as error:
-        return _restore(ctx, error)
+        outcome = _restore(ctx, error)
     except SourceError as error:
         return warned(
             "the SQLite database could not be examined; it was not touched",
             [error.what],
             ["the last step asks the application what it reads from it", error.next_step],
         )
-    evidence = [f"{path} on {host.name}: integrity_check ok"]
-    if ctx.recorded(SWITCHED):
-        evidence.append("rows written to MySQL after the cutover stay there and are not in SQLite: keep that database")
-    return passed("the SQLite database is whole and was not touched", evidence, rows=rows)
+    return _with_rows_home(ctx, outcome)
+
+
+def _owed(ctx: Context) -> list[Mapping[str, Any]]:
+    """The times the shop went live on the target whose rows have not come home yet."""
+    settled = max((int(event["settled"]) for event in ctx.recorded(CAME_HOME)), default=0)
+    return [event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event][settled:]
+
+
+def owes(ctx: Context) -> str:
+    """Since when rows wait on the target to be brought home; empty for none."""
+    owed = _owed(ctx)
+    return str(owed[-1]["at"]) if owed else ""
+
+
+def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
+    """The outcome, with the rows written to the target brought home where it answers, and told where it does not."""
+    owed = _owed(ctx)
+    if not owed:
+        told = (*outcome.evidence, "the shop was not open on MySQL: there is nothing to bring home")
+        return outcome.model_copy(update={"evidence": told})
+    since = str(owed[-1]["at"])
+    try:
+        evidence = _bring_home(ctx, located(ctx, Snapshot.model_validate(owed[-1]["snapshot"])))
+    except StoppedError:
+        raise
+    except DixisError as error:
+        return warned(
+            f"rows written to MySQL since {since} were not brought home, and stay there",
+            [*outcome.evidence, *error.lines()],
+            [
+                *outcome.remedy,
+                "keep that MySQL database as it is; nothing in it is changed",
+                "once it answers: dixis rollback --recover brings them home",
+            ],
+            **outcome.facts,
+        )
+    ctx.record(CAME_HOME, {"settled": len([e for e in ctx.recorded(WENT_LIVE) if "snapshot" in e]), "told": evidence})
+    rows = examine(source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
+    status = Status.WARN if any("both sides" in line for line in evidence) else outcome.status
+    return outcome.model_copy(
+        update={
+            "status": status,
+            "summary": f"{outcome.summary}; {evidence[0]}",
+            "evidence": (*outcome.evidence, *evidence),
+            "facts": {**outcome.facts, "rows": rows},
+        }
+    )
+
+
+def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
+    """Bring home what the target has otherwise than that snapshot; what was done, in lines for people."""
+    if not sound(snapshot):
+        raise DixisError(
+            f"The snapshot the shop went live with, {snapshot.path}, is gone or changed.",
+            safe="the SQLite database was not touched",
+            next_step="put that file back, then: dixis rollback --recover",
+        )
+    path, host = ctx.config.source.path, source_host(ctx)
+    placed = ctx.recorded(PLACING)
+    if placed and placed[-1]["sha256"] in host.run(["sha256sum", "--", path]).stdout:
+        return [*placed[-1]["told"], "it was there already: an earlier try was cut off just then"]
+    live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
+    brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
+    evidence = list(homecoming.told(brought))
+    if brought.conflicts:
+        kept = ctx.run_dir / f"conflicts-{backup.stamp()}.jsonl"
+        homecoming.keep_conflicts(kept, brought.conflicts)
+        evidence.append(f"those rows are as SQLite has them; both sides are kept in {kept}, one a line")
+    if brought.total:
+        ctx.record(PLACING, {"sha256": digest(live.path, ctx.stop), "told": evidence})
+        evidence += _replace(ctx, live.path, f"before-home-{backup.stamp()}")
+        evidence.append(f"{path} on {host.name} is the checked copy with these rows")
+    return evidence
+
+
+def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
+    """Put a file in the database's place with the mode and owner it had; what was there is kept beside it."""
+    path, host = ctx.config.source.path, source_host(ctx)
+    kept = []
+    existed = host.stat(path) is not None
+    for part in ("", "-wal", "-shm", "-journal"):
+        if host.stat(path + part) is not None:
+            host.run(["mv", "-fT", "--", path + part, f"{path}{part}.{suffix}"]).check("Setting a file aside")
+            kept.append(f"kept: {path}{part}.{suffix}")
+    host.store(file, path, mode=0o660)
+    # Its mode and owner are those of the file it replaces, else the owner of its folder.
+    like = f"{path}.{suffix}" if existed else path.rpartition("/")[0]
+    host.run(["chown", f"--reference={like}", "--", path])
+    if existed:
+        host.run(["chmod", f"--reference={like}", "--", path]).check("Setting the mode of the restored database")
+    return kept
 
 
 def _restore(ctx: Context, reason: SourceError) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     snapshot = _newest_snapshot(ctx)
-    kept = []
-    existed = host.stat(path) is not None
-    now = backup.stamp()
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        if host.stat(path + suffix) is not None:
-            host.run(["mv", "-fT", "--", path + suffix, f"{path}{suffix}.damaged-{now}"]).check("Setting a file aside")
-            kept.append(f"kept: {path}{suffix}.damaged-{now}")
-    host.store(snapshot.path, path, mode=0o660)
-    # Its mode and owner are those of the file it replaces, else the owner of its folder.
-    like = f"{path}.damaged-{now}" if existed else path.rpartition("/")[0]
-    host.run(["chown", f"--reference={like}", "--", path])
-    if existed:
-        host.run(["chmod", f"--reference={like}", "--", path]).check("Setting the mode of the restored database")
+    kept = _replace(ctx, snapshot.path, f"damaged-{backup.stamp()}")
     rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     return warned(
         f"the SQLite database was restored from the snapshot of {snapshot.taken_at}",

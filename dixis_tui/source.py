@@ -155,14 +155,14 @@ def take_snapshot(
             then = "trying again" if left else "going on with it"
             say(f"The source was written while its snapshot was taken; {then}.")
         _check(temporary)
-        digest = _digest(temporary, stop)
+        sha256 = digest(temporary, stop)
         temporary.replace(destination)
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             temporary.with_name(temporary.name + suffix).unlink(missing_ok=True)
     return Snapshot(
         path=destination,
-        sha256=digest,
+        sha256=sha256,
         size=destination.stat().st_size,
         taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
         mark=before,
@@ -237,15 +237,16 @@ def _check(path: Path) -> None:
         )
 
 
-def _digest(path: Path, stop: threading.Event) -> str:
-    digest = hashlib.sha256()
+def digest(path: Path, stop: threading.Event) -> str:
+    """The SHA-256 of a file, in hexadecimal. Raises StoppedError when stop is set."""
+    summed = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             if stop.is_set():
                 raise StoppedError
-            digest.update(block)
+            summed.update(block)
         os.fsync(file.fileno())
-    return digest.hexdigest()
+    return summed.hexdigest()
 
 
 def open_readonly(path: Path) -> sqlite3.Connection:
@@ -358,7 +359,7 @@ def located(ctx: Context, snapshot: Snapshot) -> Snapshot:
 
 def sound(snapshot: Snapshot) -> bool:
     """True when the snapshot's file is there and still the one that was taken."""
-    return snapshot.path.is_file() and _digest(snapshot.path, threading.Event()) == snapshot.sha256
+    return snapshot.path.is_file() and digest(snapshot.path, threading.Event()) == snapshot.sha256
 
 
 def snapshot_outcome(ctx: Context, snapshot: Snapshot) -> Outcome:

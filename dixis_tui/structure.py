@@ -98,9 +98,9 @@ def _marks(
         if table.sequence is None or name is None or not automatic.get(name):
             continue
         wanted = max(table.sequence, _highest(source, table)) + 1
-        next_number = _next_number(target, name)
-        if next_number < wanted:
-            yield Unbuilt(table=name, object="next number", wanted=f"{wanted} or more", found=str(next_number))
+        found = next_number(target, name)
+        if found < wanted:
+            yield Unbuilt(table=name, object="next number", wanted=f"{wanted} or more", found=str(found))
 
 
 def _highest(source: sqlite3.Connection, table: Table) -> int:
@@ -108,7 +108,7 @@ def _highest(source: sqlite3.Connection, table: Table) -> int:
     return int(source.execute(f"SELECT max({key}) FROM {catalogue.name(table.name)}").fetchone()[0] or 0)
 
 
-def _next_number(target: TargetConnection, table: str) -> int:
+def next_number(target: TargetConnection, table: str) -> int:
     """The number the server gives next: as SHOW CREATE TABLE says; it leaves out the first one of an empty table."""
     last = str(query(target, f"SHOW CREATE TABLE {identifier(table)}")[0][1]).splitlines()[-1]
     words = [word for word in last.split() if word.startswith("AUTO_INCREMENT=")]

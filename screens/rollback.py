@@ -21,8 +21,8 @@ from screens.requests import StartRollback
 from screens.view import View
 from screens.widgets import Headline, LogPane
 
-KEEPS = "every file it replaces (set aside, the time in its name), the new database as it is, the journal"
-CANNOT = "rows written to the new database after traffic returned stay there; they are not brought home by this"
+KEEPS = "rows written since (they come home), every file it replaces (set aside), the new database, the journal"
+CANNOT = "bring home rows written to MySQL while that does not answer: they stay there for dixis rollback --recover"
 
 
 class RollbackScreen(View, Screen[None]):

@@ -1,0 +1,200 @@
+"""What the shop wrote on MySQL after the cutover is in SQLite after a rollback, exactly, and nothing else changed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dixis_tui import rollback, source
+from dixis_tui.journal import CAME_HOME, PLACING, WENT_LIVE
+from dixis_tui.model import Outcome, Status
+from dixis_tui.sandbox import RunningServer
+from dixis_tui.source import latest_snapshot
+from dixis_tui.target import execute
+from tests.data_path import Driver, make_driver
+
+SHOP = (
+    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, email VARCHAR(80) NOT NULL, born DATE,"
+    " balance NUMERIC, ratio DOUBLE, photo BLOB, settings TEXT, seen DATETIME, odd VARCHAR)",
+    "CREATE UNIQUE INDEX users_email ON users (email)",
+    "INSERT INTO users VALUES (1, 'a@example.com', '1980-02-29', 19.99, 0.1, x'00ff', '{\"a\":1}',"
+    " '2024-01-01 10:00:00', 7), (2, 'b@example.com', NULL, 5, NULL, NULL, NULL, NULL, ''),"
+    " (3, 'c@example.com', NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, user_id INTEGER REFERENCES users (id),"
+    " total NUMERIC, twice INTEGER GENERATED ALWAYS AS (total * 2) VIRTUAL)",
+    "INSERT INTO orders (user_id, total) VALUES (1, 10), (2, 20.5)",
+    "CREATE TABLE told (what VARCHAR)",
+    "CREATE TRIGGER orders_told AFTER INSERT ON orders BEGIN INSERT INTO told VALUES ('order ' || new.id); END",
+    "CREATE TABLE cache (key VARCHAR(80) PRIMARY KEY, value TEXT)",
+    "INSERT INTO cache VALUES ('x', '1'), ('y', '2')",
+    "CREATE TABLE notes (word VARCHAR, number INTEGER)",
+    "INSERT INTO notes VALUES ('same', 1), ('same', 1), ('gone', 2)",
+)
+# What customers did on MySQL: two of them took each other's address, too.
+SINCE = (
+    "UPDATE users SET email = 'moving' WHERE id = 1",
+    "UPDATE users SET email = 'a@example.com' WHERE id = 2",
+    "UPDATE users SET email = 'b@example.com', balance = 20.01, photo = x'01' WHERE id = 1",
+    "DELETE FROM users WHERE id = 3",
+    "INSERT INTO users (id, email, born, balance, ratio, photo, settings, seen) VALUES"
+    " (9, 'Νέα@example.com', '1999-12-31', 1234.50, 0.30000000000000004, x'c3', '{\"b\": [1]}', '2025-05-05 05:05:05')",
+    "INSERT INTO orders (user_id, total) VALUES (9, 99.99)",
+    "UPDATE cache SET value = 'new' WHERE `key` = 'x'",
+    "DELETE FROM cache WHERE `key` = 'y'",
+    "INSERT INTO cache VALUES ('z', NULL)",
+    "DELETE FROM notes WHERE word = 'gone'",
+    "INSERT INTO notes VALUES ('same', 1), ('fresh', NULL)",
+)
+
+
+def live(server: RunningServer, database: str, folder: Path) -> Driver:
+    """A shop that has been taken to the target and let its customers in there."""
+    driver = make_driver(server, database, folder, SHOP)
+    outcomes = [*driver.make_tables(), *driver.copy()]
+    assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
+    facts = latest_snapshot(driver.ctx).model_dump(mode="json")
+    driver.ctx.record(WENT_LIVE, {"database": database, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
+    return driver
+
+
+def write(driver: Driver, *statements: str) -> None:
+    with closing(driver.target()) as target:
+        for statement in statements:
+            execute(target, statement)
+        target.commit()
+
+
+def back(driver: Driver) -> Outcome:
+    """The rollback's second step; earlier outcomes do not count any more by then."""
+    driver.outcomes.clear()
+    step = next(step for step in rollback.phase(driver.config).steps if step.id == "rollback.database")
+    assert step.preview
+    assert step.preview(driver.ctx)
+    assert step.work
+    return step.work(driver.ctx)
+
+
+def rows(driver: Driver, sql: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(driver.config.source.path)) as shop:
+        return shop.execute(sql).fetchall()
+
+
+def test_rows_written_on_mysql_come_home_exactly(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, *SINCE)
+    outcome = back(driver)
+    assert outcome.status is Status.PASS, "\n".join(outcome.evidence)
+    assert outcome.summary == (
+        "the SQLite database is whole; brought home from MySQL: 6 inserted, 2 updated, 4 deleted"
+    )
+    assert rows(driver, "SELECT * FROM users ORDER BY id") == [
+        # what did not change keeps its very form: a number in a column of texts, JSON without spaces
+        (1, "b@example.com", "1980-02-29", 20.01, 0.1, b"\1", '{"a":1}', "2024-01-01 10:00:00", "7"),
+        (2, "a@example.com", None, 5, None, None, None, None, ""),
+        (
+            9,
+            "Νέα@example.com",
+            "1999-12-31",
+            1234.5,
+            0.30000000000000004,
+            b"\xc3",
+            '{"b": [1]}',
+            "2025-05-05 05:05:05",
+            None,
+        ),
+    ]
+    assert rows(driver, "SELECT typeof(balance) FROM users ORDER BY id") == [("real",), ("integer",), ("real",)]
+    assert rows(driver, "SELECT id, user_id, total, twice FROM orders") == [
+        (1, 1, 10, 20),
+        (2, 2, 20.5, 41),
+        (3, 9, 99.99, 199.98),
+    ]
+    # the trigger has not run again, and is there as before
+    assert rows(driver, "SELECT * FROM told") == [("order 1",), ("order 2",)]
+    assert rows(driver, "SELECT name FROM sqlite_schema WHERE type = 'trigger'") == [("orders_told",)]
+    assert rows(driver, "SELECT * FROM cache ORDER BY key") == [("x", "new"), ("z", None)]
+    assert rows(driver, "SELECT * FROM notes ORDER BY word") == [("fresh", None), ("same", 1), ("same", 1), ("same", 1)]
+    assert rows(driver, "SELECT seq FROM sqlite_sequence WHERE name = 'users'") == [(9,)]
+    assert len(list(tmp_path.glob("shop.sqlite.before-home-*"))) == 1
+    # once they are home nothing is brought again
+    write(driver, "DELETE FROM cache")
+    assert "nothing to bring home" in back(driver).evidence[-1]
+    assert rows(driver, "SELECT count(*) FROM cache") == [(2,)]
+
+
+def test_without_a_change_nothing_is_replaced(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    before = source.mark(driver.ctx.local, driver.config.source.path)
+    outcome = back(driver)
+    assert outcome.summary.endswith("brought home from MySQL: 0 inserted, 0 updated, 0 deleted")
+    assert source.mark(driver.ctx.local, driver.config.source.path) == before
+
+
+def test_where_mysql_does_not_answer_it_is_said_since_when_and_fetched_later(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, *SINCE)
+    sound = driver.config
+    deaf = sound.target.model_copy(update={"port": 1})
+    driver.config = sound.model_copy(update={"target_section": deaf})
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert outcome.summary == (
+        "rows written to MySQL since 2026-01-01T02:00:00+00:00 were not brought home, and stay there"
+    )
+    assert outcome.remedy[-1] == "once it answers: dixis rollback --recover brings them home"
+    assert rollback.owes(driver.ctx) == "2026-01-01T02:00:00+00:00"
+    # meanwhile the shop is open on SQLite: one new order, one row that both sides have changed
+    with closing(sqlite3.connect(sound.source.path)) as shop:
+        shop.execute("INSERT INTO orders (user_id, total) VALUES (2, 1)")
+        shop.execute("UPDATE users SET balance = 6 WHERE id = 2")
+        shop.execute("UPDATE users SET balance = 0 WHERE id = 1")
+        shop.commit()
+    driver.config = sound
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "orders: 1 rows were changed on both sides" in outcome.evidence
+    assert "users: 2 rows were changed on both sides" in outcome.evidence
+    kept = [
+        json.loads(line) for path in driver.run_dir.glob("conflicts-*") for line in path.read_text("utf-8").splitlines()
+    ]
+    order = next(one for one in kept if one["table"] == "orders")
+    assert (order["sqlite"]["total"], order["mysql"]["total"]) == (1, 99.99)
+    assert rows(driver, "SELECT id, balance FROM users ORDER BY id") == [(1, 0), (2, 6), (9, 1234.5)]
+    assert rollback.owes(driver.ctx) == ""
+
+
+def test_cut_off_before_it_was_written_down_the_rows_are_home_once(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, *SINCE)
+    back(driver)
+    events = driver.run_dir / "events.jsonl"
+    lines = [line for line in events.read_text("utf-8").splitlines() if json.loads(line)[0] != CAME_HOME]
+    assert json.loads(lines[-1])[0] == PLACING
+    events.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    outcome = back(driver)
+    assert outcome.status is Status.PASS
+    assert "cut off just then" in outcome.evidence[-1]
+    assert rows(driver, "SELECT count(*) FROM notes") == [(4,)]
+
+
+def test_a_copy_that_is_not_what_mysql_holds_never_takes_the_place(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, *SINCE)
+    before = Path(driver.config.source.path).read_bytes()
+    # as if the row were lost on its way
+    monkeypatch.setattr("dixis_tui.homecoming._Table._fresh", lambda *_: iter(()))
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "were not brought home" in outcome.summary
+    assert any("the copy is not what MySQL holds" in line for line in outcome.evidence)
+    assert Path(driver.config.source.path).read_bytes() == before

@@ -36,6 +36,10 @@ from dixis_tui.target import (
 LARGE = 50_000
 # What a session of MySQL may use to build indexes: bytes for sorting, and threads; MariaDB has no such settings.
 DDL_BUFFER, DDL_THREADS = 64 << 20, 2
+DDL_SETTINGS = (
+    f"innodb_ddl_buffer_size = {DDL_BUFFER}, innodb_ddl_threads = {DDL_THREADS},"
+    f" innodb_parallel_read_threads = {DDL_THREADS}"
+)
 DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
 
 
@@ -452,9 +456,7 @@ def _put_back(ctx: Context, table: str, clauses: Sequence[str]) -> None:
         # As in the source, where nothing was checked: orphans are found by the phase validation, not here.
         execute(connection, "SET SESSION foreign_key_checks = 0")
         if query(connection, "SHOW VARIABLES LIKE 'innodb_ddl_buffer_size'"):
-            execute(
-                connection, f"SET SESSION innodb_ddl_buffer_size = {DDL_BUFFER}, innodb_ddl_threads = {DDL_THREADS}"
-            )
+            execute(connection, f"SET SESSION {DDL_SETTINGS}")
         ctx.progress(Progress("data.indexes", table, 0, len(clauses), "keys"))
         try:
             execute(connection, f"ALTER TABLE {identifier(table)} {', '.join(clauses)}")

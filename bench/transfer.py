@@ -373,7 +373,7 @@ def measure(bench: Bench, runs: int, without: tuple[str, ...]) -> None:
         seconds = [cost.seconds for cost in costs]
         shown = [f"{statistics.median(seconds):8.1f}{min(seconds):8.1f}{max(seconds):8.1f}"]
         for other in "abcf":
-            pairs = zip(costs, taken.get(other, []), strict=False)
+            pairs = zip(costs, taken.get(other, []), strict=False)  # (e) has one run only
             ratios = [mine.seconds / theirs.seconds for mine, theirs in pairs]
             shown.append(f"{statistics.median(ratios):8.2f}" if ratios else f"{'':8}")
         shown += [f"{statistics.median(getattr(cost, who) for cost in costs):8.1f}" for who in ("server", "sender")]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,8 @@ COLUMNS_A_QUERY = 50
 SCANS = 2
 # Texts that are decoded at once.
 BATCH = 500
+# DDL texts that are remembered taken apart.
+TEXTS = 1000
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ def _table(
     texts: Mapping[tuple[str, str], str],
     sequence: int | None,
 ) -> Table:
-    ddl = _TableText(texts["table", table], table)
+    ddl = _table_text(texts["table", table], table)
     columns = tuple(
         Column(
             name=column,
@@ -356,6 +359,11 @@ class _TableText:
         return self._sql[self._tokens[start].end + 1 : self._tokens[end].start].strip()
 
 
+# Every step reads the schema again; taking its texts apart is most of that, and each text says the same every time.
+_table_text = lru_cache(TEXTS)(_TableText)
+
+
+@lru_cache(TEXTS)
 def _index_text(sql: str, index: str) -> tuple[list[str], str]:
     """The expressions of a CREATE INDEX, without direction and collation, and its condition."""
     found = tokens(sql, f"index {index}")

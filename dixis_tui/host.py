@@ -20,12 +20,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-
-import paramiko
+from typing import IO, TYPE_CHECKING
 
 from dixis_tui import config
 from dixis_tui.model import DixisError, StoppedError
+
+if TYPE_CHECKING:
+    import paramiko
 
 TEMPORARY = ".dixis-"
 BLOCK = 1 << 16
@@ -269,6 +270,10 @@ class SshHost(Host):
     is_local = False
 
     def __init__(self, settings: config.Ssh) -> None:
+        # Imported with the first host of this kind: it takes a fifth of the console's start, and most runs need none.
+        global paramiko
+        import paramiko
+
         self.settings = settings
         self.name = f"{settings.user}@{settings.address}:{settings.port}"
         self._client: paramiko.SSHClient | None = None

@@ -38,8 +38,8 @@ from dixis_tui.target import (
 
 # Tables with more rows than this are loaded without their secondary indexes, which are built afterwards.
 LARGE = 50_000
-# What a session of MySQL may use to build indexes: bytes for sorting, and threads; MariaDB has no such settings.
-DDL_BUFFER, DDL_THREADS = 64 << 20, 2
+# Bytes a session of MySQL may sort in while it builds indexes.
+DDL_BUFFER = 64 << 20
 DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
 # Rows of others are about to be replaced: data says how often the operator had typed the word for the step by then.
 REPLACING = "rows-replaced"
@@ -556,9 +556,13 @@ def _put_back(ctx: Context, table: str, clauses: Sequence[str]) -> None:
     with connected(ctx.config.target) as connection:
         # As in the source, where nothing was checked: orphans are found by the phase validation, not here.
         execute(connection, "SET SESSION foreign_key_checks = 0")
+        # MariaDB has none of these. More threads that read than cores make more and shorter sorted runs to merge.
         if query(connection, "SHOW VARIABLES LIKE 'innodb_ddl_buffer_size'"):
+            threads = ctx.config.data.streams
             execute(
-                connection, f"SET SESSION innodb_ddl_buffer_size = {DDL_BUFFER}, innodb_ddl_threads = {DDL_THREADS}"
+                connection,
+                f"SET SESSION innodb_ddl_buffer_size = {DDL_BUFFER}, innodb_ddl_threads = {threads},"
+                f" innodb_parallel_read_threads = {threads}",
             )
         ctx.progress(Progress("data.indexes", table, 0, len(clauses), "keys"))
         try:

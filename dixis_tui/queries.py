@@ -122,4 +122,4 @@ def _told(found: tuple[Row, ...]) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, float | Decimal):
         return f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

@@ -357,10 +357,7 @@ def _prepare_preview(ctx: Context) -> list[str]:
         lines = [CHUNKS_TABLE + ";"]
         for name, state in states.items():
             if state.resync:
-                whose = "rows that this run did not write" if state.foreign else "rows of an older snapshot"
-                lines.append(
-                    f"-- {name}: {state.there} {whose}; compared, and only what differs is deleted or inserted"
-                )
+                lines.append(f"-- {name}: {_held(state)}")
         for name, _, clauses in _drops(connection, wanted, states):
             lines.append(f"ALTER TABLE {identifier(name)} {', '.join(clauses)};  -- put back by data.indexes")
     return lines
@@ -448,7 +445,7 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
         return None
     phase = step.partition(".")[0]
     return failed(
-        f"{len(foreign)} tables hold rows that this run did not write; nothing was changed",
+        f"{len(foreign)} tables do not hold the rows that this run wrote; nothing was changed",
         [f"{name}: {state.there} rows, {state.current + state.older} of them ours" for name, state in foreign.items()],
         [
             "they may be what somebody still needs: look at them, and take a dump first",
@@ -460,7 +457,7 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
 
 
 def _held(state: State) -> str:
-    whose = "rows that this run did not write" if state.foreign else "rows of an older snapshot"
+    whose = "rows, not those this run wrote" if state.foreign else "rows of an older snapshot"
     return f"{state.there} {whose}; compared, and only what differs is deleted or inserted"
 
 

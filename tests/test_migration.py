@@ -294,7 +294,8 @@ def test_nothing_is_switched_once_the_source_was_written_or_the_shop_opened(worl
         dixis(world, "run", "--phase", phase, "--yes")
     settings = configuration.load(world.config)
     with Runner(plan.build(settings, checks.preflight()), settings) as runner:
-        for step in ("cutover.maintenance", "cutover.unchanged", "cutover.counts"):
+        for name in ("maintenance", "snapshot", "resync", "unchanged", "proof"):
+            step = f"cutover.{name}"
             assert asyncio.run(runner.run_step(step)).status is Status.PASS
         artisan(world, "up")
         refused = asyncio.run(runner.run_step("cutover.environment"))
@@ -315,7 +316,12 @@ def test_rows_lost_on_the_target_stop_the_cutover(world: World) -> None:
         query(connection, "DELETE FROM order_items WHERE id = 1")
         connection.commit()
     said = dixis(world, "run", "--yes", code=1).stdout
-    assert re.search(r"✗ fail +cutover\.counts", said)
+    assert re.search(r"✗ fail +cutover\.resync", said)
+    assert "--database dixis_production" in said
+    # Whoever types the name has them put back, and only them.
+    said = dixis(world, "run", "--yes", "--database", "dixis_production").stdout
+    assert "order_items: re-synced, 1 inserted, 0 updated, 0 deleted" in dixis(world, "report").stdout
+    assert re.search(r"✓ pass +cutover\.proof", said)
 
 
 def test_a_damaged_source_is_restored_and_the_damaged_file_kept(make_world: Callable[..., World]) -> None:
@@ -331,21 +337,38 @@ def test_a_damaged_source_is_restored_and_the_damaged_file_kept(make_world: Call
     assert [path.read_bytes() for path in kept] == [damaged]
 
 
-def test_a_write_after_the_snapshot_stops_the_cutover_until_it_is_taken_along(make_world: Callable[..., World]) -> None:
-    world = make_world()
+def test_what_the_open_shop_wrote_since_the_early_copy_is_taken_along(world: World) -> None:
     for phase in ("preflight", "schema", "data", "assets", "validation"):
         dixis(world, "run", "--phase", phase, "--yes")
+    assert re.search(r"downtime +of the rows", dixis(world, "status").stdout)
     with closing(sqlite3.connect(world.source)) as shop:
         shop.execute("UPDATE orders SET notes = 'written late' WHERE id = 1")
+        shop.execute("DELETE FROM order_items WHERE id = 2")
+        shop.commit()
+    said = dixis(world, "run", "--yes").stdout
+    assert re.search(r"cutover\.resync .*re-synced by \d+ rows", said)
+    with connected(configuration.load(world.config).target) as connection:
+        assert query(connection, "SELECT notes FROM orders WHERE id = 1")[0][0] == "written late"
+        assert query(connection, "SELECT COUNT(*) FROM order_items WHERE id = 2")[0][0] == 0
+
+
+def test_a_write_after_the_last_snapshot_stops_the_cutover_until_it_is_taken_along(world: World) -> None:
+    for phase in ("preflight", "schema", "data", "assets", "validation"):
+        dixis(world, "run", "--phase", phase, "--yes")
+    settings = configuration.load(world.config)
+    with Runner(plan.build(settings, checks.preflight()), settings) as runner:
+        for step in ("cutover.maintenance", "cutover.snapshot", "cutover.resync"):
+            assert asyncio.run(runner.run_step(step)).status is Status.PASS
+    with closing(sqlite3.connect(world.source)) as shop:
+        shop.execute("UPDATE orders SET notes = 'a worker nobody stopped' WHERE id = 1")
         shop.commit()
     said = dixis(world, "run", "--yes", code=1).stdout
     assert "the source was written after its snapshot" in said
-    assert "dixis run --phase data" in said
+    assert "dixis run --from cutover.snapshot" in said
     assert "DB_CONNECTION=sqlite" in (world.app_root / ".env").read_text(encoding="utf-8")
-    dixis(world, "run", "--phase", "data", "--yes")
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--from", "cutover.snapshot", "--yes")
     with connected(configuration.load(world.config).target) as connection:
-        assert query(connection, "SELECT notes FROM orders WHERE id = 1")[0][0] == "written late"
+        assert query(connection, "SELECT notes FROM orders WHERE id = 1")[0][0] == "a worker nobody stopped"
 
 
 def test_killed_in_the_middle_of_the_data_it_finishes_exactly(make_world: Callable[..., World], tmp_path: Path) -> None:

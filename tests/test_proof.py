@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+import threading
 import unicodedata
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,11 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import normalise, validation
+from dixis_tui import normalise, transfer, validation
 from dixis_tui.difference import of_cell
+from dixis_tui.load import Throttle
 from dixis_tui.model import Status
-from dixis_tui.proof import TableProof
+from dixis_tui.proof import Comparison, TableProof
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.source import latest_snapshot
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver
 
@@ -456,3 +459,46 @@ def test_a_difference_is_shown_so_that_it_can_be_seen(
 ) -> None:
     one = of_cell("id = 1", "c", mine, theirs)
     assert (one.source, one.target, one.at) == shown
+
+
+def test_what_is_written_while_it_compares_changes_nothing_in_the_answer(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = migrated(server, database, tmp_path, ROWS)
+    with closing(driver.target()) as target:
+        jobs = transfer.jobs(driver.ctx, target)
+        tables = transfer.compared_tables(driver.ctx, target, jobs)
+    comparing = Comparison(latest_snapshot(driver.ctx), driver.config.target, lambda *_: None).run(tables)
+    first = next(comparing)
+    change(driver, "DELETE FROM loose", "UPDATE worded SET value = 0")
+    assert [first.status, *(one.status for one in comparing)] == ["equal"] * 4
+    assert not validation.report(driver.ctx).equal
+
+
+def test_a_busy_server_is_left_alone_until_it_has_room(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = migrated(server, database, tmp_path, ROWS)
+    said: list[str] = []
+    stop, asleep = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        with server.connect() as connection, connection.cursor() as cursor:
+            asleep.set()
+            cursor.execute("SELECT SLEEP(3)")
+
+    with closing(driver.target()) as connection:
+        most = int(query(connection, "SELECT @@GLOBAL.max_connections")[0][0])
+        others = [threading.Thread(target=busy) for _ in range(4)]
+        for thread in others:
+            thread.start()
+        asleep.wait()
+        throttle = Throttle(connection, 1.5 / most, said.append)
+        while not said:  # until those connections are seen at work
+            throttle.wait(stop)
+        for thread in others:
+            thread.join()
+        assert said[0].endswith("waiting.")
+        # with room, and without a limit, nothing waits
+        before = len(said)
+        throttle.wait(stop)
+        Throttle(connection, 0, said.append).wait(stop)
+        assert len(said) == before

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dixis_tui import validation
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import query
 from tests.data_path import make_driver
@@ -135,6 +136,8 @@ def test_every_value_is_read_back_as_it_was(server: RunningServer, tmp_path: Pat
                         table,
                         pairs,
                     )
+            report = validation.report(driver.ctx)
+            assert report.equal, [one for one in report.tables if one.status != "equal"]
         finally:
             with server.connect() as connection, connection.cursor() as cursor:
                 cursor.execute(f"DROP DATABASE IF EXISTS property_{number}")

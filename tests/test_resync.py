@@ -186,7 +186,7 @@ def test_rows_of_others_are_replaced_only_by_one_who_types_the_name(
     assert transfer.word_needed(driver.ctx) == database
     refused = transfer.prepare(driver.ctx)
     assert refused.status is Status.FAIL
-    assert refused.summary == "1 tables hold rows that this run did not write; nothing was changed"
+    assert refused.summary == "1 tables do not hold the rows that this run wrote; nothing was changed"
     assert f"dixis run --phase data --database {database}" in refused.remedy[-1]
     assert transfer.resync_all(driver.ctx, "cutover.resync").status is Status.FAIL
     say(driver, "data.prepare")

@@ -207,7 +207,7 @@ class Headless:
     def _hear(self, notice: Notice) -> None:
         if isinstance(notice, LogLine) and self.verbose:
             self._print(f"           {notice.step}: {notice.text}")
-        elif isinstance(notice, Progress) and notice.state.ended:
+        elif isinstance(notice, Progress) and notice.state.ended and notice.part != "stream":
             total = "" if notice.total is None or notice.total == notice.done else f" of {notice.total:,}"
             self._print(f"           {notice.item}: {notice.done:,}{total} {notice.unit} {notice.note}".rstrip())
 

@@ -192,6 +192,34 @@ def test_data_copied_again_before_the_shop_went_live_replaces_every_row(world: W
         assert query(connection, "SELECT name FROM users WHERE id = 1")[0][0] == name
 
 
+def test_what_customers_wrote_on_mysql_is_in_sqlite_after_the_rollback(world: World) -> None:
+    dixis(world, "run", "--yes")
+    # by the application itself, over its own connection
+    script = (
+        "require $argv[1]; $app = require 'bootstrap/app.php';"
+        "$app->make(Illuminate\\Contracts\\Console\\Kernel::class)->bootstrap();"
+        "Illuminate\\Support\\Facades\\DB::table('orders')->where('id', 1)->update(['notes' => 'γραμμένο στη MySQL']);"
+        "echo Illuminate\\Support\\Facades\\DB::table('settings')"
+        "->insertGetId(['key' => 'since', 'value' => 'new', 'created_at' => now(), 'updated_at' => now()]);"
+    )
+    autoload = configuration.load(world.config).app.autoload
+    wrote = subprocess.run(
+        ["php", "-r", script, "--", autoload],
+        cwd=world.app_root,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    said = dixis(world, "rollback", "--yes").stdout
+    assert "brought home from MySQL: 1 inserted, 1 updated, 0 deleted" in said
+    with closing(sqlite3.connect(world.source)) as shop:
+        assert shop.execute("SELECT notes FROM orders WHERE id = 1").fetchone()[0] == "γραμμένο στη MySQL"
+        assert shop.execute("SELECT value FROM settings WHERE id = ?", (wrote.stdout,)).fetchone()[0] == "new"
+    assert "DB_CONNECTION=sqlite" in (world.app_root / ".env").read_text(encoding="utf-8")
+    assert "nothing was changed" in dixis(world, "rollback", "--recover", "--yes").stdout
+
+
 def test_rollback_needs_neither_mysql_nor_a_sound_target(make_world: Callable[..., World]) -> None:
     world = make_world()
     before = (world.app_root / ".env").read_bytes()

@@ -17,10 +17,12 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import DataTable
 
-from dixis_tui import config
+from dixis_tui import config, validation
 from dixis_tui.app import ConsoleApp, picture
 from dixis_tui.context import Context
+from dixis_tui.difference import Difference
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
+from dixis_tui.proof import TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 
@@ -545,3 +547,51 @@ async def test_a_picture_is_written(runner: Runner, tmp_path: Path) -> None:
     text = (tmp_path / "console.svg").read_text(encoding="utf-8").replace("&#160;", " ")
     assert text.startswith("<svg")
     assert "TLS is in use" in text
+
+
+def prove(runner: Runner, proof: TableProof) -> None:
+    data = {"step": "validation.proof", "round": 0, "snapshot": "0" * 64, "proof": proof.model_dump(mode="json")}
+    runner.record(validation.PROVED, data)
+
+
+async def test_the_comparison_is_seen_table_by_table_and_cell_by_cell(runner: Runner) -> None:
+    settle(runner, "preflight", "schema")
+    async with console(runner) as pilot:
+        await pilot.press("2", "d")
+        await see(pilot, "Nothing has been compared yet in this run. Next: run 'Every value arrived'")
+        prove(runner, TableProof(table="users", rows_source=20, rows_target=20, status="equal"))
+        prove(runner, TableProof(table="lost", rows_source=7, rows_target=None, status="error", message="not there"))
+        found = (
+            Difference(
+                key="id = 7", column="name", source="Ελιά", target="Ελιά\\x20", at="character 5: the end, U+0020"
+            ),
+            Difference(key="id = 9", column="*", source="present", target="missing"),
+            Difference(key="id = 8", column="born", source=None, target="1980-02-29"),
+        )
+        orders = TableProof(
+            table="orders",
+            rows_source=1234567,
+            rows_target=1234566,
+            status="differs",
+            differences=found,
+            differences_total=70,
+        )
+        prove(runner, orders)
+        now = await see(pilot, "3 tables, 1,234,594 rows compared, 2 not equal, in 70 places; Enter shows them.")
+        # what is not equal comes first
+        assert (
+            now.index("orders 1,234,567 1,234,566 ✗ differs 70")
+            < now.index("lost 7 - ? no answer")
+            < now.index("users 20")
+        )
+        await pilot.press("enter")
+        await see(pilot, "orders: 70 differences; the first 3 here, more with: dixis verify --table orders")
+        await see(pilot, "id = 7, name source 'Ελιά' target 'Ελιά\\x20' they part at character 5: the end, U+0020")
+        await pilot.press("down")
+        await see(pilot, "id = 9 source present target missing")
+        await pilot.press("down")
+        await see(pilot, "id = 8, born source NULL target '1980-02-29'")
+        await pilot.press("escape", "down", "enter")
+        await see(pilot, "lost could not be compared: not there")
+        await pilot.press("escape", "escape")
+        await see(pilot, "Validation")

@@ -143,7 +143,15 @@ def take_definitive(ctx: Context) -> Outcome:
 
 def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     """One job for every table whose rows are copied; columns are matched by name, whatever their order."""
-    schema, contents = read_source(ctx)
+    found = _jobs(ctx, connection, exactly=False)
+    if any(job.problems for job in found):
+        # It may be the rows of an earlier snapshot that do not fit: this one is asked itself.
+        found = _jobs(ctx, connection, exactly=True)
+    return found
+
+
+def _jobs(ctx: Context, connection: TargetConnection, *, exactly: bool) -> list[Job]:
+    schema, contents = read_source(ctx, exactly=exactly)
     targets = shape.all_columns(connection)
     wanted = conversions.declared(ctx.config)
     facts = server_facts(connection)
@@ -250,7 +258,7 @@ def _unfit(job: Job) -> list[Field]:
 def compared_tables(ctx: Context, connection: TargetConnection, wanted: Sequence[Job]) -> list[Compared]:
     """How to compare each of these tables."""
     columns, indexes = shape.all_columns(connection), shape.all_indexes(connection)
-    schema, contents = read_source(ctx)
+    schema, contents = read_source(ctx, exactly=False)
     names = names_on(ctx, connection, schema)
     return [
         compared(
@@ -403,7 +411,7 @@ def prepare(ctx: Context) -> Outcome:
             connection.commit()
         dropped = _drop_indexes(ctx, connection, wanted, states)
         way = "LOAD DATA from a stream" if server_facts(connection).local_infile else "multi-row INSERT"
-    schema, _ = read_source(ctx)
+    schema, _ = read_source(ctx, exactly=False)
     held = [name for name, state in states.items() if state.resync]
     evidence = [
         f"{len(wanted)} tables, {sum(job.total for job in wanted)} rows, by {way}",

@@ -102,6 +102,12 @@ class Table:
     checks: tuple[str, ...] = ()
     sequence: int | None = None
 
+    @property
+    def numbered(self) -> bool:
+        """True when a column of the table is its row number: INTEGER PRIMARY KEY, in these very words."""
+        key = self.column(self.primary_key[0]) if len(self.primary_key) == 1 else None
+        return bool(self.rowid) and key is not None and key.declared.upper() == "INTEGER"
+
     def column(self, name: str) -> Column | None:
         """The column of that name, whatever its case."""
         return next((column for column in self.columns if lower(column.name) == lower(name)), None)
@@ -529,7 +535,7 @@ class _Glance:
         self.column = column
         c = self._c = name(column.name)
         declared = column.declared.lower()
-        self._numbered = table.rowid != "" and table.primary_key == (column.name,) and declared == "integer"
+        self._numbered = table.numbered and table.primary_key == (column.name,)
         ask_if = {
             "moment": f"datetime({c}, {_COUNTED}) = {c} AND length({c}) = 19",
             "day": f"date({c}, {_COUNTED}) = {c} AND length({c}) = 10",

@@ -119,7 +119,7 @@ class Resync:
 
     def _changed(self, table: Compared, before: Path) -> Iterator[Unlike]:
         """What differs between the snapshot and the one whose rows the target holds, some rows at a time."""
-        found = since.changes(self._snapshot.path, before, table.job.table, table.column)
+        found = since.changes(self._snapshot.path, before, table.job.table)
         for some in batches(found.gone, SEGMENT_ROWS):
             yield Unlike(Span(), only_target=list(some))
         for some in batches(found.changed, SEGMENT_ROWS):

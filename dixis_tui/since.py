@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 
 from dixis_tui import catalogue
@@ -21,6 +22,15 @@ LOWEST, HIGHEST = ("low",), ("high", "characters", "bytes", "digits", "scale", "
 ROWS, CHANGED = "dixis_changed_rows", "dixis_changed"
 
 
+@dataclass(frozen=True)
+class Changes:
+    """Numbers of rows that are not the same in both snapshots, are only in the later one, only in the earlier one."""
+
+    changed: tuple[int, ...]
+    fresh: tuple[int, ...]
+    gone: tuple[int, ...]
+
+
 def contents(
     path: Path,
     schema: SourceSchema,
@@ -30,54 +40,57 @@ def contents(
 ) -> dict[str, TableContents]:
     """What the tables of a snapshot hold at most; before: an earlier one; known: what that holds."""
     found = {}
+    same = same_columns(path, before)
     with _both(path, before) as connection:
         connection.execute(f"CREATE TEMP TABLE {ROWS} (id INTEGER PRIMARY KEY)")
-        earlier = {table: list(_columns(connection, "before", table)) for table in known}
         for table in schema.tables:
             check_stop()
-            same = table.rowid and earlier.get(table.name) == list(_columns(connection, "main", table.name))
-            if same:
-                found[table.name] = _merged(connection, table, known[table.name])
+            if table.rowid and table.name in same and table.name in known:
+                found[table.name] = _merged(connection, table, known[table.name], changes(path, before, table))
             else:
                 found[table.name] = catalogue.scan(connection, table)
     return found
 
 
-@dataclass(frozen=True)
-class Changes:
-    """Keys of rows that are not the same in both snapshots, are only in the later one, only in the earlier one."""
-
-    changed: list[int]
-    fresh: list[int]
-    gone: list[int]
-
-
-def changes(path: Path, before: Path, table: Table, key: str) -> Changes:
-    """The rows of a table that a column of whole numbers tells apart, and whose columns are the same in both."""
-    name, k = catalogue.name(table.name), catalogue.name(key)
+@lru_cache(maxsize=256)
+def changes(path: Path, before: Path, table: Table) -> Changes:
+    """The rows of a table with row numbers that changed between two snapshots in which its columns are the same."""
+    name, rowid = catalogue.name(table.name), catalogue.name(table.rowid)
     differs = " OR ".join(_differs(catalogue.name(column.name), column.declared) for column in table.columns)
-
-    def keys(later: str, other: str, condition: str) -> list[int]:
-        sql = f"SELECT n.{k} FROM {later}.{name} n LEFT JOIN {other}.{name} o ON o.{k} = n.{k} WHERE {condition}"
-        return sorted(row[0] for row in connection.execute(sql))
-
     with _both(path, before) as connection:
-        fresh = keys("main", "before", f"o.{k} IS NULL")
-        gone = keys("before", "main", f"o.{k} IS NULL")
-        return Changes(keys("main", "before", f"o.{k} IS NOT NULL AND ({differs})"), fresh, gone)
+        found = connection.execute(
+            f"SELECT n.{rowid}, o.{rowid} IS NULL FROM main.{name} n LEFT JOIN before.{name} o"
+            f" ON o.{rowid} = n.{rowid} WHERE o.{rowid} IS NULL OR {differs}"
+        ).fetchall()
+        fresh = tuple(sorted(row for row, is_fresh in found if is_fresh))
+        gone: tuple[int, ...] = ()
+        if _rows(connection, f"main.{name}") - len(fresh) != _rows(connection, f"before.{name}"):
+            missing = connection.execute(
+                f"SELECT o.{rowid} FROM before.{name} o LEFT JOIN main.{name} n ON n.{rowid} = o.{rowid}"
+                f" WHERE n.{rowid} IS NULL"
+            )
+            gone = tuple(sorted(row for (row,) in missing))
+    return Changes(tuple(sorted(row for row, is_fresh in found if not is_fresh)), fresh, gone)
 
 
-def same_columns(path: Path, before: Path, table: str) -> bool:
-    """True when SQLite says the same of a table's columns in both snapshots."""
+@lru_cache(maxsize=8)
+def same_columns(path: Path, before: Path) -> frozenset[str]:
+    """The tables of whose columns SQLite says the same in both snapshots."""
     with _both(path, before) as connection:
-        mine = list(_columns(connection, "main", table))
-        return bool(mine) and mine == list(_columns(connection, "before", table))
+        tables = [name for (name,) in connection.execute("SELECT name FROM main.sqlite_schema WHERE type = 'table'")]
+        return frozenset(
+            table for table in tables if _columns(connection, "main", table) == _columns(connection, "before", table)
+        )
 
 
 def rows(path: Path, table: str) -> int:
     """Rows of a table of a snapshot."""
     with closing(open_readonly(path)) as connection:
-        return int(connection.execute(f"SELECT count(*) FROM {catalogue.name(table)}").fetchone()[0])
+        return _rows(connection, catalogue.name(table))
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> int:
+    return int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
 @contextmanager
@@ -95,17 +108,14 @@ def _columns(connection: sqlite3.Connection, database: str, table: str) -> list[
     return connection.execute("SELECT * FROM pragma_table_xinfo(?, ?)", (table, database)).fetchall()
 
 
-def _merged(connection: sqlite3.Connection, table: Table, known: TableContents) -> TableContents:
+def _merged(connection: sqlite3.Connection, table: Table, known: TableContents, since: Changes) -> TableContents:
     name, rowid = catalogue.name(table.name), catalogue.name(table.rowid)
-    differs = " OR ".join(_differs(catalogue.name(column.name), column.declared) for column in table.columns)
-    connection.execute(f"DELETE FROM {ROWS}")
-    connection.execute(
-        f"INSERT INTO {ROWS} SELECT n.{rowid} FROM main.{name} n LEFT JOIN before.{name} o ON o.{rowid} = n.{rowid}"
-        f" WHERE o.{rowid} IS NULL OR {differs}"
-    )
-    count = connection.execute(f"SELECT count(*) FROM main.{name}").fetchone()[0]
-    if not connection.execute(f"SELECT EXISTS (SELECT 1 FROM {ROWS})").fetchone()[0]:
+    count = _rows(connection, f"main.{name}")
+    ids = (*since.changed, *since.fresh)
+    if not ids:
         return replace(known, rows=count)
+    connection.execute(f"DELETE FROM {ROWS}")
+    connection.executemany(f"INSERT INTO {ROWS} VALUES (?)", ((number,) for number in ids))
     selected = ", ".join(f"n.{catalogue.name(column.name)}" for column in table.columns)
     connection.execute(
         f"CREATE TEMP VIEW {CHANGED} AS SELECT {selected} FROM main.{name} n JOIN {ROWS} ON n.{rowid} = {ROWS}.id"

@@ -722,10 +722,12 @@ def _earlier_snapshots(
         state, mine = states[table.name], takings.get(table.name, set())
         path = known.get(next(iter(mine))) if len(mine) == 1 else None
         whole = not (state.foreign or state.begun or state.current or table.name in strange or table.job.converted)
-        if path is None or not path.is_file() or path == latest.path or not whole or not table.keyed:
+        # Rows are told by their numbers, which a table that is walked by its key has in that very column.
+        numbered = table.keyed and table.job.table.numbered
+        if path is None or not path.is_file() or path == latest.path or not whole or not numbered:
             continue
         name = table.job.table.name
-        if since.same_columns(latest.path, path, name) and since.rows(path, name) == state.there:
+        if name in since.same_columns(latest.path, path) and since.rows(path, name) == state.there:
             found[table.name] = path
     return found
 

@@ -3,8 +3,9 @@
 What differs is found by comparing with the target; where the target is known to hold an earlier snapshot row by row,
 by comparing the two snapshots, which takes a third of the time.
 
-Rows that changed or are too many are deleted first, all of the table's, then the source's are inserted in the order of
-their key; so no row meets another one's unique key that is about to go. Killed anywhere, the next run compares anew.
+Rows that are too many are deleted first, then rows that changed are updated in place, by way of a temporary table, then
+the source's other rows are inserted in the order of their key. Where a changed row meets a unique value that another
+one is about to give up, it is deleted, and inserted with the others. Killed anywhere, the next run compares anew.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pymysql
+from pymysql.constants import ER
 
 from dixis_tui import conversions, normalise, rows, since
 from dixis_tui.context import Context
@@ -29,6 +31,8 @@ from dixis_tui.target import TargetConnection, TargetError, connected, execute, 
 
 # Rows named in one DELETE, or sent in one transaction.
 BATCH = 1000
+# The temporary table through which rows are updated.
+CHANGED = "_dixis_changed"
 # The number of a part that no table has: its line among the checkpoints says that a re-sync has begun and not ended.
 BEGUN = (1 << 32) - 1
 
@@ -98,6 +102,7 @@ class Resync:
         written, done = Written(), 0
         touched: list[Unlike] = []
         fresh: list[str] = []
+        changed: list[int] = []
 
         def between(count: int) -> None:
             nonlocal done
@@ -111,7 +116,9 @@ class Resync:
                 self._begin(writer, job)
             touched.append(unlike)
             fresh += self._delete(writer, sides, unlike)
+            changed += unlike.changed
             written.count(unlike)
+        fresh += self._update(source, writer, sides, changed)
         self._insert(source, writer, job, fresh)
         self._finish(source, writer, job)
         self._ctx.progress(Progress(self._step, job.name, job.total, job.total, state=Status.PASS, note=str(written)))
@@ -128,19 +135,60 @@ class Resync:
             yield Unlike(Span(), only_source=list(some))
 
     def _delete(self, writer: TargetConnection, sides: Sides, unlike: Unlike) -> list[str]:
-        """Delete what differs; the addresses of the rows to insert instead."""
+        """Delete what is too many; the addresses of the rows to insert."""
         target = sides.target
         if sides.table.keyed:
-            for keys in batches(sorted([*unlike.changed, *unlike.only_target]), BATCH):
+            for keys in batches(unlike.only_target, BATCH):
                 _delete_where(writer, sides.table, f"{target.column} IN ({', '.join(map(str, keys))})")
-            wanted = batches(sorted([*unlike.changed, *unlike.only_source]), BATCH)
-            return [address for keys in wanted for address in sides.source.addresses_of(keys)]
+            return _addresses(sides, unlike.only_source)
         for hashes in batches(sorted(unlike.target), BATCH):
             chosen = f"IFNULL({target.hash}, '') IN ({', '.join(map(repr, hashes))})"
             _delete_where(writer, sides.table, f"{target.where(unlike.span)} AND {chosen}")
         return [address for address, _ in unlike.source] + unlike.again
 
+    def _update(
+        self, source: sqlite3.Connection, writer: TargetConnection, sides: Sides, changed: Sequence[int]
+    ) -> list[str]:
+        """Update rows of a keyed table in place; the addresses of those that were deleted instead, to be inserted."""
+        if not changed:
+            return []
+        job, key = sides.table.job, sides.target.column
+        name, other = identifier(job.name), identifier(CHANGED)
+        columns = [identifier(item.target.name) for item in job.fields]
+        execute(writer, f"DROP TEMPORARY TABLE IF EXISTS {other}")
+        # Its columns are the table's, without what would compute, default or check them.
+        execute(
+            writer,
+            f"CREATE TEMPORARY TABLE {other} (PRIMARY KEY ({key})) SELECT {', '.join(columns)} FROM {name} LIMIT 0",
+        )
+        sets = ", ".join(f"t.{column} = c.{column}" for column in columns if column != key)
+        left: list[str] = []
+        for keys in batches(sorted(changed), BATCH):
+            self._ctx.check_stop()
+            addresses = _addresses(sides, keys)
+            self._send(source, writer, replace(job, name=CHANGED), addresses)
+            try:
+                if sets:
+                    execute(writer, f"UPDATE {name} t JOIN {other} c ON t.{key} = c.{key} SET {sets}")
+            except TargetError as error:
+                if error.code != ER.DUP_ENTRY:
+                    raise
+                writer.rollback()
+                execute(writer, f"DELETE FROM {name} WHERE {key} IN ({', '.join(map(str, keys))})")
+                left += addresses
+            execute(writer, f"DELETE FROM {other}")
+            _commit(writer, job)
+        execute(writer, f"DROP TEMPORARY TABLE {other}")
+        return left
+
     def _insert(self, source: sqlite3.Connection, writer: TargetConnection, job: Job, fresh: Sequence[str]) -> None:
+        for addresses in batches(fresh, BATCH):
+            self._ctx.check_stop()
+            self._send(source, writer, job, addresses)
+            _commit(writer, job)
+
+    def _send(self, source: sqlite3.Connection, writer: TargetConnection, job: Job, addresses: Sequence[str]) -> None:
+        """Store rows, not committed. Raises TransferError after taking them back when one is not taken as it is."""
         size = rows.BLOCK_BYTES if self._load else self._packet
 
         def again(some: Range | Keys) -> tuple[int, int, int]:
@@ -148,21 +196,18 @@ class Resync:
             stored, warnings = send(writer, job, (data for data, _ in found), load=self._load)
             return sum(count for _, count in found), stored, warnings
 
-        for addresses in batches(fresh, BATCH):
-            self._ctx.check_stop()
-            stored = warnings = 0
-            problem = ""
-            try:
-                _, stored, warnings = again(Keys(addresses))
-            except TargetError as error:
-                if not writer.open or error.code in TRANSIENT | FULL:
-                    raise
-                problem = error.what
-            if problem or warnings or stored != len(addresses):
-                writer.rollback()
-                refusal = Refusal(source, writer, job.name, job.read, job.fields, again)
-                raise refusal.explain(KeysRun(addresses), len(addresses), stored, problem)
-            _commit(writer, job)
+        stored = warnings = 0
+        problem = ""
+        try:
+            _, stored, warnings = again(Keys(addresses))
+        except TargetError as error:
+            if not writer.open or error.code in TRANSIENT | FULL:
+                raise
+            problem = error.what
+        if problem or warnings or stored != len(addresses):
+            writer.rollback()
+            refusal = Refusal(source, writer, job.name, job.read, job.fields, again)
+            raise refusal.explain(KeysRun(addresses), len(addresses), stored, problem)
 
     def _begin(self, writer: TargetConnection, job: Job) -> None:
         """Write down that the table's checkpoints no longer account for its rows, before the first of them goes."""
@@ -203,6 +248,11 @@ def begun_resyncs(connection: TargetConnection, run_id: str) -> set[str]:
         connection, f"SELECT table_name FROM {identifier(CHUNKS)} WHERE run_id = %s AND part = %s", (run_id, BEGUN)
     )
     return {str(row[0]) for row in found}
+
+
+def _addresses(sides: Sides, keys: Sequence[int]) -> list[str]:
+    """Where the source has the rows with these keys, in their order."""
+    return [address for some in batches(sorted(keys), BATCH) for address in sides.source.addresses_of(some)]
 
 
 def _look_again(sides: Sides, unlike: Unlike) -> None:

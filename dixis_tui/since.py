@@ -20,6 +20,8 @@ from dixis_tui.source import open_readonly
 # Facts of a column that are extremes; all others are counts.
 LOWEST, HIGHEST = ("low",), ("high", "characters", "bytes", "digits", "scale", "fraction")
 ROWS, CHANGED = "dixis_changed_rows", "dixis_changed"
+# Where more rows have changed, the table is scanned: they are copied into memory for that.
+MANY = 50_000
 
 
 @dataclass(frozen=True)
@@ -114,14 +116,16 @@ def _merged(connection: sqlite3.Connection, table: Table, known: TableContents, 
     ids = (*since.changed, *since.fresh)
     if not ids:
         return replace(known, rows=count)
+    if len(ids) > MANY:
+        return catalogue.scan(connection, table)
     connection.execute(f"DELETE FROM {ROWS}")
     connection.executemany(f"INSERT INTO {ROWS} VALUES (?)", ((number,) for number in ids))
     selected = ", ".join(f"n.{catalogue.name(column.name)}" for column in table.columns)
     connection.execute(
-        f"CREATE TEMP VIEW {CHANGED} AS SELECT {selected} FROM main.{name} n JOIN {ROWS} ON n.{rowid} = {ROWS}.id"
+        f"CREATE TEMP TABLE {CHANGED} AS SELECT {selected} FROM main.{name} n JOIN {ROWS} ON n.{rowid} = {ROWS}.id"
     )
     changed = catalogue.scan(connection, replace(table, name=CHANGED))
-    connection.execute(f"DROP VIEW {CHANGED}")
+    connection.execute(f"DROP TABLE temp.{CHANGED}")
     return TableContents(count, {c: merge(known.columns[c], changed.columns[c]) for c in changed.columns})
 
 

@@ -656,7 +656,7 @@ def resync_all(ctx: Context, step: str) -> Outcome:
         refused = _unworded(ctx, step, states)
         if refused:
             return refused
-    return _bring(ctx, step, wanted)
+    return _bring(ctx, step, wanted, states)
 
 
 def resync_preview(ctx: Context) -> list[str]:
@@ -668,12 +668,12 @@ def resync_preview(ctx: Context) -> list[str]:
     return held or ["-- the tables hold the latest snapshot already"]
 
 
-def _bring(ctx: Context, step: str, chosen: Sequence[Job]) -> Outcome:
-    """Load the tables that are empty or partly loaded, re-sync those that hold other rows."""
+def _bring(ctx: Context, step: str, chosen: Sequence[Job], states: Mapping[str, State] | None = None) -> Outcome:
+    """Load the tables that are empty or partly loaded, re-sync those that hold other rows. states: where known."""
     snapshot = latest_snapshot(ctx)
     with connected(ctx.config.target) as connection:
         facts = server_facts(connection)
-        states = _states(ctx, connection, [job for job in chosen if job.fields], snapshot)
+        states = states or _states(ctx, connection, [job for job in chosen if job.fields], snapshot)
         comparisons = compared_tables(ctx, connection, chosen)
     problems = [f"{job.name}: {problem}" for job in chosen for problem in job.problems]
     if problems:

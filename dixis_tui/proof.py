@@ -32,6 +32,8 @@ from dixis_tui.shape import ShapeColumn, ShapeIndex
 from dixis_tui.source import Snapshot
 from dixis_tui.target import TargetConnection, connect, execute, identifier, query
 
+# One table has been compared: data is its TableProof, the step, its round, and the snapshot.
+PROVED = "table-proved"
 SEGMENT_ROWS = 20_000
 # Rows whose hashes are held at once, on each side; rows whose values are asked for at once.
 LIST_ROWS, WHOLE_ROWS = 100_000, 500

@@ -1,5 +1,8 @@
 """Makes a table that already holds rows equal to the snapshot by writing only what differs, then looks again.
 
+What differs is found by comparing with the target; where the target is known to hold an earlier snapshot row by row,
+by comparing the two snapshots, which takes a third of the time.
+
 Rows that changed or are too many are deleted first, all of the table's, then the source's are inserted in the order of
 their key; so no row meets another one's unique key that is about to go. Killed anywhere, the next run compares anew.
 """
@@ -7,17 +10,18 @@ their key; so no row meets another one's unique key that is about to go. Killed 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pymysql
 
-from dixis_tui import conversions, normalise, rows
+from dixis_tui import conversions, normalise, rows, since
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, FULL, TRANSIENT, Job, carry_mark, parts, reading_jobs, send
 from dixis_tui.model import Progress, Status
-from dixis_tui.proof import SEGMENT_ROWS, Compared, Sides, Unlike, batches, target_snapshot
+from dixis_tui.proof import SEGMENT_ROWS, Compared, Sides, Span, Unlike, batches, target_snapshot
 from dixis_tui.refusal import KeysRun, Refusal, TransferError
 from dixis_tui.rows import Keys, Range
 from dixis_tui.source import Snapshot
@@ -60,8 +64,11 @@ class Resync:
         self._load = load
         self._packet = packet
 
-    def run(self, tables: Sequence[Compared]) -> dict[str, Written]:
-        """What was written, by table. Raises TransferError when a row is refused or the table does not become equal."""
+    def run(self, tables: Sequence[Compared], held: Mapping[str, Path]) -> dict[str, Written]:
+        """What was written, by table. held: by table, the earlier snapshot whose rows the target holds.
+
+        Raises TransferError when a row is refused or the table does not become equal.
+        """
         target = self._ctx.config.target
         with (
             connected(target, local_infile=self._load) as writer,
@@ -75,7 +82,7 @@ class Resync:
             with target_snapshot(target) as view:
                 for table in tables:
                     sides = Sides(source, view, thread, table, target.time_zone, SEGMENT_ROWS)
-                    touched[table.name], written[table.name] = self._table(source, writer, sides)
+                    touched[table.name], written[table.name] = self._table(source, writer, sides, held.get(table.name))
             with target_snapshot(target) as view:
                 for table in tables:
                     sides = Sides(source, view, thread, table, target.time_zone, SEGMENT_ROWS)
@@ -85,7 +92,7 @@ class Resync:
         return written
 
     def _table(
-        self, source: sqlite3.Connection, writer: TargetConnection, sides: Sides
+        self, source: sqlite3.Connection, writer: TargetConnection, sides: Sides, before: Path | None
     ) -> tuple[list[Unlike], Written]:
         job = sides.table.job
         written, done = Written(), 0
@@ -99,7 +106,7 @@ class Resync:
             note = f"compared; {written}"
             self._ctx.progress(Progress(self._step, job.name, min(done, job.total), job.total, note=note))
 
-        for unlike in sides.unlike(between):
+        for unlike in sides.unlike(between) if before is None else self._changed(sides.table, before):
             if not touched:
                 self._begin(writer, job)
             touched.append(unlike)
@@ -109,6 +116,16 @@ class Resync:
         self._finish(source, writer, job)
         self._ctx.progress(Progress(self._step, job.name, job.total, job.total, state=Status.PASS, note=str(written)))
         return touched, written
+
+    def _changed(self, table: Compared, before: Path) -> Iterator[Unlike]:
+        """What differs between the snapshot and the one whose rows the target holds, some rows at a time."""
+        found = since.changes(self._snapshot.path, before, table.job.table, table.column)
+        for some in batches(found.gone, SEGMENT_ROWS):
+            yield Unlike(Span(), only_target=list(some))
+        for some in batches(found.changed, SEGMENT_ROWS):
+            yield Unlike(Span(), changed=list(some))
+        for some in batches(found.fresh, SEGMENT_ROWS):
+            yield Unlike(Span(), only_source=list(some))
 
     def _delete(self, writer: TargetConnection, sides: Sides, unlike: Unlike) -> list[str]:
         """Delete what differs; the addresses of the rows to insert instead."""

@@ -7,8 +7,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
-from dixis_tui import conversions, differences, laravel, proposals, shape, structure
+from dixis_tui import conversions, differences, laravel, proposals, shape, since, structure
 from dixis_tui.catalogue import (
     SourceSchema,
     Table,
@@ -27,7 +28,7 @@ from dixis_tui.model import Kind, Outcome, Status, failed, passed, warned
 from dixis_tui.names import Names, target_names
 from dixis_tui.rows import Field
 from dixis_tui.shape import Definition, ShapeColumn
-from dixis_tui.source import latest_snapshot, open_readonly, reading
+from dixis_tui.source import Snapshot, latest_snapshot, located, open_readonly, reading
 from dixis_tui.step import Step
 from dixis_tui.target import (
     TargetConnection,
@@ -636,17 +637,42 @@ def _indexes_preview(ctx: Context, wanted: Sequence[Index], *, fulltext: bool) -
 # What is copied
 
 
-def read_source(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents]]:
-    """The latest snapshot's schema and what its tables hold; a snapshot is scanned once and the answers kept by it."""
+def read_source(ctx: Context, *, exactly: bool = True) -> tuple[SourceSchema, dict[str, TableContents]]:
+    """The latest snapshot's schema and what its tables hold; a snapshot is scanned once and the answers kept by it.
+
+    exactly: False where the answer may say more than the snapshot holds; it then follows from that of an earlier
+    snapshot of this run, where there is one, and the rows that have changed since.
+    """
     snapshot = latest_snapshot(ctx)
-    kept = snapshot.path.with_name(f"contents-{snapshot.sha256}.json")
+    exact, since_then = _kept(snapshot), _kept(snapshot, "-since")
     with reading(snapshot) as connection:
         schema = read_schema(connection)
-        contents = load_contents(kept)
+    contents = load_contents(exact)
+    if contents is None and not exactly:
+        contents = load_contents(since_then)
+        earlier = None if contents else _scanned_earlier(ctx, snapshot)
+        if earlier is not None:
+            before, known = earlier
+            contents = since.contents(snapshot.path, schema, before.path, known, ctx.check_stop)
+            keep_contents(since_then, contents)
     if contents is None:
         contents = scan_all(lambda: open_readonly(snapshot.path), schema.tables, ctx.check_stop)
-        keep_contents(kept, contents)
+        keep_contents(exact, contents)
     return schema, contents
+
+
+def _kept(snapshot: Snapshot, suffix: str = "") -> Path:
+    return snapshot.path.with_name(f"contents-{snapshot.sha256}{suffix}.json")
+
+
+def _scanned_earlier(ctx: Context, latest: Snapshot) -> tuple[Snapshot, dict[str, TableContents]] | None:
+    """Another snapshot of this run that has been scanned, the newest first, and what it holds."""
+    facts = [outcome.facts.get("snapshot") for outcome in ctx.outcomes.values()]
+    others = [located(ctx, Snapshot.model_validate(fact)) for fact in facts if fact]
+    for one in sorted(others, key=lambda snapshot: snapshot.taken_at, reverse=True):
+        if one.sha256 != latest.sha256 and one.path.is_file() and (known := load_contents(_kept(one))) is not None:
+            return one, known
+    return None
 
 
 def names_on(ctx: Context, connection: TargetConnection, schema: SourceSchema) -> Names:

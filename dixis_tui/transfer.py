@@ -9,8 +9,9 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from dixis_tui import catalogue, conversions, exact, refusal, rows, shape, verify
+from dixis_tui import catalogue, conversions, exact, refusal, rows, shape, since, verify
 from dixis_tui.catalogue import SourceSchema, Table, TableContents
 from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
@@ -19,11 +20,20 @@ from dixis_tui.expressions import lower
 from dixis_tui.journal import CONFIRMED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.names import Names
-from dixis_tui.proof import Compared, compared
+from dixis_tui.proof import PROVED, Compared, TableProof, compared
 from dixis_tui.resync import Resync, begun_resyncs
 from dixis_tui.rows import Field
 from dixis_tui.schema import copied_tables, names_on, proposed_lines, read_source
-from dixis_tui.source import Snapshot, latest_snapshot, mark, snapshot_now, snapshot_outcome, sound, source_host
+from dixis_tui.source import (
+    Snapshot,
+    latest_snapshot,
+    located,
+    mark,
+    snapshot_now,
+    snapshot_outcome,
+    sound,
+    source_host,
+)
 from dixis_tui.step import Step
 from dixis_tui.target import (
     ServerFacts,
@@ -143,7 +153,15 @@ def take_definitive(ctx: Context) -> Outcome:
 
 def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     """One job for every table whose rows are copied; columns are matched by name, whatever their order."""
-    schema, contents = read_source(ctx)
+    found = _jobs(ctx, connection, exactly=False)
+    if any(job.problems for job in found):
+        # It may be the rows of an earlier snapshot that do not fit: this one is asked itself.
+        found = _jobs(ctx, connection, exactly=True)
+    return found
+
+
+def _jobs(ctx: Context, connection: TargetConnection, *, exactly: bool) -> list[Job]:
+    schema, contents = read_source(ctx, exactly=exactly)
     targets = shape.all_columns(connection)
     wanted = conversions.declared(ctx.config)
     facts = server_facts(connection)
@@ -250,7 +268,7 @@ def _unfit(job: Job) -> list[Field]:
 def compared_tables(ctx: Context, connection: TargetConnection, wanted: Sequence[Job]) -> list[Compared]:
     """How to compare each of these tables."""
     columns, indexes = shape.all_columns(connection), shape.all_indexes(connection)
-    schema, contents = read_source(ctx)
+    schema, contents = read_source(ctx, exactly=False)
     names = names_on(ctx, connection, schema)
     return [
         compared(
@@ -271,12 +289,14 @@ def compared_tables(ctx: Context, connection: TargetConnection, wanted: Sequence
 class State:
     """What a table of the target holds: rows there, rows our checkpoints of this and of older snapshots account for.
 
-    begun: a re-sync of it has begun and not ended, so that they account for nothing."""
+    begun: a re-sync of it has begun and not ended, so that they account for nothing; different: the latest comparison
+    has found a difference."""
 
     there: int
     current: int
     older: int
     begun: bool = False
+    different: bool = False
 
     @property
     def foreign(self) -> bool:
@@ -286,7 +306,7 @@ class State:
     @property
     def resync(self) -> bool:
         """True when the table holds rows that this snapshot's load did not bring: it is compared, not loaded."""
-        return self.begun or (self.there > 0 and (self.older > 0 or self.there != self.current))
+        return self.begun or (self.there > 0 and (self.older > 0 or self.there != self.current or self.different))
 
     @property
     def reset(self) -> bool:
@@ -306,12 +326,15 @@ def _states(ctx: Context, connection: TargetConnection, wanted: Sequence[Job], s
             (snapshot.taking, ctx.run_id, snapshot.taking),
         ):
             known.setdefault(str(table), {})[bool(is_current)] = int(stored)
+    different = _found_different(ctx)
     states = {}
     for job in wanted:
         ctx.check_stop()
         count = int(query(connection, f"SELECT COUNT(*) FROM {identifier(job.name)}")[0][0])
         mine = known.get(job.name, {})
-        states[job.name] = State(count, mine.get(True, 0), mine.get(False, 0), job.name in begun)
+        states[job.name] = State(
+            count, mine.get(True, 0), mine.get(False, 0), job.name in begun, different=job.name in different
+        )
     return states
 
 
@@ -403,7 +426,7 @@ def prepare(ctx: Context) -> Outcome:
             connection.commit()
         dropped = _drop_indexes(ctx, connection, wanted, states)
         way = "LOAD DATA from a stream" if server_facts(connection).local_infile else "multi-row INSERT"
-    schema, _ = read_source(ctx)
+    schema, _ = read_source(ctx, exactly=False)
     held = [name for name, state in states.items() if state.resync]
     evidence = [
         f"{len(wanted)} tables, {sum(job.total for job in wanted)} rows, by {way}",
@@ -662,7 +685,12 @@ def _bring(ctx: Context, step: str, chosen: Sequence[Job]) -> Outcome:
     packet = min(INSERT_BYTES, facts.max_allowed_packet // 2)
     held = [table for table in comparisons if states[table.name].resync]
     names = {table.name for table in held}
-    written = Resync(ctx, step, snapshot, load=facts.local_infile, packet=packet).run(held) if held else {}
+    written = {}
+    if held:
+        with connected(ctx.config.target) as connection:
+            earlier = _earlier_snapshots(ctx, connection, held, states)
+        written = Resync(ctx, step, snapshot, load=facts.local_infile, packet=packet).run(held, earlier)
+        _resynced(ctx, step, snapshot, held)
     pool = Pool(ctx, step, snapshot, load=facts.local_infile, packet=packet)
     stored = pool.run(sorted((job for job in chosen if job.name not in names), key=lambda job: -job.total))
     evidence = [f"{name}: {count} rows" for name, count in stored.items()]
@@ -674,6 +702,48 @@ def _bring(ctx: Context, step: str, chosen: Sequence[Job]) -> Outcome:
     if held:
         summary += f", {len(held)} of them re-synced by {sum(each.total for each in written.values())} rows"
     return passed(summary, evidence, rows=total, conversions=changed)
+
+
+def _earlier_snapshots(
+    ctx: Context, connection: TargetConnection, held: Sequence[Compared], states: Mapping[str, State]
+) -> dict[str, Path]:
+    """By table, the earlier snapshot of this run whose rows the target holds, all of them and no others."""
+    latest = latest_snapshot(ctx)
+    facts = [outcome.facts.get("snapshot") for outcome in ctx.outcomes.values()]
+    known = {one.taking: one.path for one in (located(ctx, Snapshot.model_validate(fact)) for fact in facts if fact)}
+    takings: dict[str, set[str]] = {}
+    for name, taking in query(
+        connection, f"SELECT DISTINCT table_name, snapshot FROM {identifier(CHUNKS)} WHERE run_id = %s", (ctx.run_id,)
+    ):
+        takings.setdefault(str(name), set()).add(str(taking))
+    strange = _found_different(ctx)
+    found = {}
+    for table in held:
+        state, mine = states[table.name], takings.get(table.name, set())
+        path = known.get(next(iter(mine))) if len(mine) == 1 else None
+        whole = not (state.foreign or state.begun or state.current or table.name in strange or table.job.converted)
+        if path is None or not path.is_file() or path == latest.path or not whole or not table.keyed:
+            continue
+        name = table.job.table.name
+        if since.same_columns(latest.path, path, name) and since.rows(path, name) == state.there:
+            found[table.name] = path
+    return found
+
+
+def _found_different(ctx: Context) -> set[str]:
+    """Tables in which the latest comparison of each has found a difference."""
+    latest = {event["proof"]["table"]: event["proof"]["status"] for event in ctx.recorded(PROVED)}
+    return {table for table, status in latest.items() if status != "equal"}
+
+
+def _resynced(ctx: Context, step: str, snapshot: Snapshot, held: Sequence[Compared]) -> None:
+    """Write down that what a comparison had found different is not so any more."""
+    for table in held:
+        if table.name in _found_different(ctx):
+            count = table.job.total
+            proof = TableProof(table=table.name, rows_source=count, rows_target=count, status="equal")
+            data = {"step": step, "round": 0, "snapshot": snapshot.taking, "proof": proof.model_dump(mode="json")}
+            ctx.record(PROVED, data)
 
 
 def _conversions_done(snapshot: Snapshot, chosen: Sequence[Job]) -> list[dict[str, str | int]]:

@@ -14,15 +14,14 @@ from dixis_tui.context import Context
 from dixis_tui.journal import Event
 from dixis_tui.load import Throttle
 from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
-from dixis_tui.proof import Comparison, TableProof
+from dixis_tui.proof import PROVED, Comparison, TableProof
 from dixis_tui.source import Snapshot, latest_snapshot, reading
 from dixis_tui.step import Step
 from dixis_tui.structure import Unbuilt
 from dixis_tui.target import connected
 
-# One table has been compared: data is its TableProof and the snapshot. A proof has come to its end, or what it found no
-# longer counts: tables compared before are compared anew.
-PROVED, PROOF_ENDED = "table-proved", "proof-ended"
+# A proof has come to its end: the next one compares every table anew.
+PROOF_ENDED = "proof-ended"
 # Differences of a table that are kept in the journal, and lines of evidence.
 KEPT, LINES = 20, 40
 

@@ -17,12 +17,12 @@ from textual.pilot import Pilot
 from textual.widget import Widget
 from textual.widgets import DataTable
 
-from dixis_tui import config, validation
+from dixis_tui import config
 from dixis_tui.app import ConsoleApp, picture
 from dixis_tui.context import Context
 from dixis_tui.difference import Difference
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
-from dixis_tui.proof import TableProof
+from dixis_tui.proof import PROVED, TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 
@@ -551,7 +551,7 @@ async def test_a_picture_is_written(runner: Runner, tmp_path: Path) -> None:
 
 def prove(runner: Runner, proof: TableProof) -> None:
     data = {"step": "validation.proof", "round": 0, "snapshot": "0" * 64, "proof": proof.model_dump(mode="json")}
-    runner.record(validation.PROVED, data)
+    runner.record(PROVED, data)
 
 
 async def test_the_comparison_is_seen_table_by_table_and_cell_by_cell(runner: Runner) -> None:

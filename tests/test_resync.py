@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from dixis_tui import transfer, validation
 from dixis_tui.journal import CONFIRMED
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
+from dixis_tui.proof import Sides, Unlike
 from dixis_tui.refusal import TransferError
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.source import Snapshot, latest_snapshot
@@ -122,6 +124,47 @@ def test_what_the_shop_did_since_the_early_copy_is_taken_along(
     assert "re-synced" not in " ".join(
         line for one in driver.run(transfer.steps(driver.config)[1:]) for line in one.evidence
     )
+
+
+def test_a_table_that_holds_the_earlier_snapshot_is_not_read_to_know_what_changed(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = early(server, database, tmp_path)
+    write(driver, *MEANWHILE)
+    driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
+    compared: list[str] = []
+    unlike = Sides.unlike
+
+    def noted(self: Sides, between: Callable[[int], None]) -> Iterator[Unlike]:
+        compared.append(self.table.name)
+        return unlike(self, between)
+
+    monkeypatch.setattr(Sides, "unlike", noted)
+    settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    # only those whose rows no number tells apart
+    assert compared == ["role_user", "cache", "notes"]
+    equal(driver)
+
+
+def test_what_somebody_changed_in_place_is_found_by_the_proof_and_then_written_again(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = early(server, database, tmp_path)
+    with closing(driver.target()) as target:
+        execute(target, "UPDATE users SET name = 'a functional test' WHERE id = 3")
+        target.commit()
+    write(driver, "UPDATE orders SET total = 1 WHERE id = 1")
+    driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
+    settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    proved = validation.prove(driver.ctx, "cutover.proof")
+    assert (proved.status, proved.facts["differences"]) == (Status.FAIL, 1)
+    # the same snapshot again: now that table is compared with the target itself
+    outcome = transfer.resync_all(driver.ctx, "cutover.resync")
+    assert [line for line in outcome.evidence if "re-synced" in line] == [
+        "users: re-synced, 0 inserted, 1 updated, 0 deleted"
+    ]
+    assert validation.prove(driver.ctx, "cutover.proof").status is Status.PASS
+    assert not [line for line in transfer.resync_all(driver.ctx, "cutover.resync").evidence if "re-synced" in line]
 
 
 def test_an_unwritten_source_keeps_its_snapshot(server: RunningServer, database: str, tmp_path: Path) -> None:

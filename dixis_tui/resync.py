@@ -87,6 +87,9 @@ class Resync:
                 for table in tables:
                     sides = Sides(source, view, thread, table, target.time_zone, SEGMENT_ROWS)
                     touched[table.name], written[table.name] = self._table(source, writer, sides, held.get(table.name))
+            # An ALTER waits for every transaction that has read the table, so no view of it may be open.
+            for table in tables:
+                carry_mark(writer, table.job)
             with target_snapshot(target) as view:
                 for table in tables:
                     sides = Sides(source, view, thread, table, target.time_zone, SEGMENT_ROWS)
@@ -239,7 +242,6 @@ class Resync:
             for aside in job.converted.aside(source, Range()):
                 conversions.keep_aside(writer, ctx.run_id, taking, job.name, aside)
         _commit(writer, job)
-        carry_mark(writer, job)
 
 
 def begun_resyncs(connection: TargetConnection, run_id: str) -> set[str]:

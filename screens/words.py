@@ -24,6 +24,7 @@ MEANINGS = {
     Status.FAIL: "the answer is no; mend it and run it again",
     Status.ERROR: "could not ask: neither yes nor no",
     Status.WAIVED: "did not pass; a person took responsibility",
+    Status.SKIP: "not asked, for the reason it gives",
 }
 STYLES = {
     Status.PENDING: "",
@@ -34,6 +35,7 @@ STYLES = {
     Status.FAIL: "bold red",
     Status.ERROR: "bold red",
     Status.WAIVED: "yellow",
+    Status.SKIP: "dim",
 }
 
 

@@ -117,7 +117,7 @@ class Bench:
         path = self.folder / f"{name}.toml"
         path.write_text(text, encoding="utf-8")
         settings = config.load(path)
-        snapshot = [step for step in checks.preflight() if step.id == "preflight.snapshot"]
+        snapshot = [step for step in checks.preflight() if step.id == "preflight.data.source"]
         with Runner(plan.build(settings, snapshot), settings) as runner:
             _must(runner, "preflight")
             _must(runner, "schema")

@@ -121,7 +121,7 @@ class Outcome(BaseModel):
     """What a step found or did.
 
     summary: one line; evidence: lines a reviewer would want to read; remedy: lines that say what to do,
-    commands ready to copy; facts: JSON values other steps or reports read; findings: what a check has found, one by one.
+    commands ready to copy; facts: JSON values other steps or reports read; findings: what a check found, one by one.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -248,8 +248,13 @@ class Runner:
 
     def _unmet(self, step: Step) -> str:
         """The first of the checks a step needs that is not well, empty when all are."""
-        well = (Status.PASS, Status.WARN, Status.WAIVED)
-        return next((need for need in step.needs if self._state.step(need).status not in well), "")
+
+        def well(need: str) -> bool:
+            now = self._state.step(need)
+            waits = now.outcome is not None and WAITS_FOR in now.outcome.facts
+            return now.status.settled and not (now.status is Status.SKIP and waits)
+
+        return next((need for need in step.needs if not well(need)), "")
 
     def _skip(self, step: Step, unmet: str) -> Outcome:
         """Record that a check was not asked because one it needs is not well."""

@@ -6,7 +6,7 @@ A chunk is there exactly once whatever was killed: its rows and its line in `_di
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -124,10 +124,13 @@ def take_definitive(ctx: Context) -> Outcome:
 
 def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     """One job for every table whose rows are copied; columns are matched by name, whatever their order."""
+    return planned_jobs(ctx, shape.all_columns(connection), server_facts(connection))
+
+
+def planned_jobs(ctx: Context, targets: Mapping[str, Sequence[shape.ShapeColumn]], facts: ServerFacts) -> list[Job]:
+    """The jobs for these tables of a server, which need not be there yet."""
     schema, contents = read_source(ctx)
-    targets = shape.all_columns(connection)
     wanted = conversions.declared(ctx.config)
-    facts = server_facts(connection)
     snapshot = latest_snapshot(ctx)
     found = []
     for table in copied_tables(ctx.config, schema):

@@ -189,11 +189,14 @@ def refused(ctx: Context) -> Answer:
 
 def _refused(plan: Planned) -> Iterator[Finding]:
     told = {(one.table, one.column) for one in plan.misfits}
+    named = {(one.table, one.object) for one in (plan.translation.findings if plan.translation else ())}
     for job in plan.jobs:
         for text in job.problems:
             column = text.partition(":")[0]
-            if (job.name, column) not in told and "max_allowed_packet" not in text:
-                yield finding(text, table=job.name, rows=job.total)
+            absent = text.removeprefix("the target has no column ").partition(", which holds")[0]
+            if {(job.name, column), (job.name, absent)} & (told | named) or "max_allowed_packet" in text:
+                continue
+            yield finding(text, table=job.name, rows=job.total)
 
 
 @check(
@@ -222,7 +225,7 @@ def special(ctx: Context) -> Answer:
             ]
             if words:
                 notes.append(finding(f"holds {', '.join(words)}", table=table.name, column=column.name))
-    return found(notes, "none")
+    return found(notes, "nothing that needs care")
 
 
 def first_rows(ctx: Context, table: catalogue.Table, column: str, condition: str) -> list[tuple[str, str]]:

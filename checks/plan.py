@@ -539,7 +539,8 @@ def _judge_sed(ctx: Context, text: str) -> str:
     told = ["ends with 0 whether or not anything matched"]
     path = laravel.env_path(ctx)
     env = laravel.read_env(ctx)
-    pattern = re.search(r"s(.)(.+?)\1", text)
+    words = [word for word in shlex.split(text) if re.match(r"s(\W).+\1", word)]
+    pattern = re.match(r"s(\W)(.+?)\1", words[0]) if words else None
     if pattern and pattern[2] not in env:
         key = pattern[2].partition("=")[0]
         now = envfile.values(env).get(key)

@@ -6,7 +6,7 @@ it raises, the answer is "could not ask", never yes or no.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -74,11 +74,7 @@ def problem(
 
 def found(findings: Iterable[Finding], otherwise: str, *evidence: str, facts: dict[str, Any] | None = None) -> Answer:
     """An answer with these findings; otherwise: what to say when there are none."""
-    told = tuple(findings)
-    if not told:
-        return Answer(otherwise, (), evidence, facts)
-    first = told[0].message if len(told) == 1 else f"{len(told)} findings, the first: {told[0].message}"
-    return Answer(first, told, evidence, facts)
+    return Answer(otherwise, tuple(findings), evidence, facts)
 
 
 Function = Callable[[Context], Answer]
@@ -123,7 +119,7 @@ class Check:
         remedies = () if status is Status.PASS else dict.fromkeys(line for one in findings[:1] for line in one.remedy)
         return Outcome(
             status=status,
-            summary=answer.summary,
+            summary=_summary(findings, answer.summary),
             evidence=answer.evidence,
             remedy=tuple(remedies),
             findings=tuple(findings),
@@ -134,6 +130,17 @@ class Check:
         status = STATUSES[self.severity] if one.status is Status.PENDING else one.status
         remedy = one.remedy or (() if status is Status.PASS else (self.remedy,))
         return one.model_copy(update={"status": status, "remedy": remedy})
+
+
+def _summary(findings: Sequence[Finding], otherwise: str) -> str:
+    """The worst finding, and how many there are as well; when none is more than a note, their number."""
+    told = [one for one in findings if one.status is not Status.PASS]
+    if not told:
+        notes = "1 note" if len(findings) == 1 else f"{len(findings)} notes"
+        return f"{otherwise}; {notes}" if findings else otherwise
+    place = f"{told[0].place}: " if told[0].place else ""
+    more = f" (and {len(told) - 1} more)" if len(told) > 1 else ""
+    return f"{place}{told[0].message}{more}"
 
 
 REGISTRY: dict[str, Check] = {}

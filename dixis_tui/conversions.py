@@ -296,7 +296,7 @@ def _round(number: float, scale: int) -> float | int | None:
     except InvalidOperation:
         return None
     if scale == 0:
-        return int(exact)
+        return int(exact) if -(1 << 63) <= exact < 1 << 63 else None
     return float(exact) if len(exact.as_tuple().digits) <= DIGITS else None
 
 

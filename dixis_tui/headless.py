@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -17,7 +17,8 @@ from typing import TextIO
 import click
 
 from dixis_tui.config import ConfigError
-from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, StoppedError
+from dixis_tui.journal import Event
+from dixis_tui.model import DixisError, Finding, Kind, Outcome, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
 
@@ -89,6 +90,10 @@ class Headless:
             return OK
         self._heading(phase)
         codes = [OK]
+        if phase.side_by_side:
+            codes = [self._side_by_side(phase, ())]
+            if codes != [OK]:
+                return codes[0]  # nobody signs above an open question
         for step in phase.steps:
             if self.runner.state.step(step.id).status.settled:
                 continue
@@ -100,6 +105,23 @@ class Headless:
             if codes[-1] != OK and not phase.go_on:
                 break
         return COULD_NOT_ASK if COULD_NOT_ASK in codes else max(codes)
+
+    def checks(self, phase: Phase, only: Collection[str] = ()) -> int:
+        """Ask the checks of a phase anew, side by side; the exit code. only: these, by id, and what they need."""
+        self._heading(phase)
+        with self._listening():
+            return self._side_by_side(phase, only, again=True)
+
+    def _side_by_side(self, phase: Phase, only: Collection[str], *, again: bool = False) -> int:
+        begun = len(self.runner.events)
+        try:
+            asyncio.run(self.runner.run_phase(phase.id, only=only, again=again))
+        except StoppedError:
+            self._stopped = True
+            return FAILED
+        asked = {event.data["step"] for event in self.runner.events[begun:] if event.kind == "step-finished"}
+        codes = [_code(self.runner.state.step(step).status) for step in asked]
+        return COULD_NOT_ASK if COULD_NOT_ASK in codes else max(codes, default=OK)
 
     def _agree(self, phase: Phase) -> None:
         """Ask once a phase before anything is changed. Raises ConfigError when the operator does not agree."""
@@ -174,11 +196,23 @@ class Headless:
         seconds = self.runner.state.step(step.id).seconds
         took = f"  {seconds:.1f} s" if seconds is not None and seconds >= 0.05 else ""
         self._print(f"  {outcome.status.glyph} {outcome.status:<8} {step.id}  {outcome.summary}{took}")
-        if outcome.status is not Status.PASS:
+        if outcome.status is not Status.PASS and not outcome.findings:
             for line in outcome.evidence[:EVIDENCE]:
                 self._print(f"           {line}")
-        for line in outcome.remedy:
-            self._print(f"           next: {line}")
+        for finding in outcome.findings:
+            if finding.status is not Status.PASS:
+                self._finding(finding)
+        if not outcome.findings:
+            for line in outcome.remedy:
+                self._print(f"           next: {line}")
+
+    def _finding(self, finding: Finding) -> None:
+        place = f"{finding.place}: " if finding.place else ""
+        self._print(f"           {finding.status.glyph} {place}{finding.message}")
+        for one in finding.examples:
+            self._print(f"               {one.key}: {one.value}")
+        for line in finding.remedy:
+            self._print(f"               | {line}")
 
     def _stop(self, signal_name: str) -> None:
         self._print(f"\n{signal_name}: stopping at the next safe point; once more stops at once")
@@ -193,11 +227,24 @@ class Headless:
             print(text, file=self.out, flush=True)
 
     def _hear(self, notice: Notice) -> None:
-        if isinstance(notice, LogLine) and self.verbose:
+        if isinstance(notice, Event):
+            self._ended(notice)
+        elif isinstance(notice, LogLine) and self.verbose:
             self._print(f"           {notice.step}: {notice.text}")
-        elif isinstance(notice, Progress) and notice.state.ended:
+        elif isinstance(notice, Progress) and notice.state.ended and (self.verbose or self._in_order(notice.step)):
             total = "" if notice.total is None or notice.total == notice.done else f" of {notice.total:,}"
             self._print(f"           {notice.item}: {notice.done:,}{total} {notice.unit} {notice.note}".rstrip())
+
+    def _in_order(self, step_id: str) -> bool:
+        """True for a step of a phase whose steps run one by one: the progress of checks among others only confuses."""
+        return not self.runner.plan.phase_of(step_id).side_by_side
+
+    def _ended(self, event: Event) -> None:
+        """Tell the answer of a check that ran beside others."""
+        if event.kind == "step-finished":
+            step = self.runner.plan.step(event.data["step"])
+            if self.runner.plan.phase_of(step.id).side_by_side and step.work is not None:
+                self._outcome(step, Outcome.model_validate(event.data["outcome"]))
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

@@ -185,6 +185,8 @@ def wrong_how(
             text = value.decode()
             return GAP if any(first <= text < last for first, last in gaps) else None
         return None
+    if kind in rows.INTEGER_KINDS and isinstance(value, float) and value.is_integer():
+        return RANGE  # only a number that no integer holds is kept as a real there
     for words, wrong in REASONS.items():
         if reason.startswith(words):
             return wrong

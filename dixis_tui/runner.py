@@ -273,16 +273,19 @@ class Runner:
         """Run the steps of a phase in order until one does not settle, or a person is needed; the phase's status after.
 
         again: start over, settled steps included; otherwise settled steps are left alone. only: of checks that run side
-        by side, these and what they need. Raises StoppedError after the running step when the operator asked to stop,
-        even if that step never looked.
+        by side, these and what they need; signatures among them stay. Raises StoppedError after the running step when
+        the operator asked to stop, even if that step never looked.
         """
         self.stop.clear()
         phase = self.plan.phase(phase_id)
+        if phase.side_by_side:
+            wanted = self._with_needs(phase, only)
+            if again:
+                self.reset(phase, wanted)
+            await self._run_side_by_side(phase, wanted)
+            return self.phase_status(phase)
         if again:
             self.reset(phase)
-        if phase.side_by_side:
-            await self._run_side_by_side(phase, only)
-            return self.phase_status(phase)
         for step in phase.steps:
             if self._state.step(step.id).status.settled:
                 continue
@@ -295,13 +298,12 @@ class Runner:
                 break
         return self.phase_status(phase)
 
-    async def _run_side_by_side(self, phase: Phase, only: Collection[str]) -> None:
-        """Run the open checks of a phase, so many at a time, each as soon as the checks it needs have ended.
+    async def _run_side_by_side(self, phase: Phase, wanted: Sequence[Step]) -> None:
+        """Run those of these checks that are open, so many at a time, each as soon as the checks it needs have ended.
 
         When the operator asks to stop, no further one is begun. Raises StoppedError then, else the first unforeseen
         error, once all that run have come to their end.
         """
-        wanted = self._with_needs(phase, only)
         tried: set[str] = set()
         tasks: dict[asyncio.Future[Outcome], Step] = {}
         problems: list[BaseException] = []
@@ -342,8 +344,10 @@ class Runner:
         """Take the application back: every step of the rollback, from the first, whatever was done before."""
         return await self.run_phase(self.plan.rollback.id, again=True)
 
-    def reset(self, phase: Phase) -> None:
+    def reset(self, phase: Phase, only: Sequence[Step] = ()) -> None:
         """Count a phase's steps, and those whose answers rest on them, as pending again; what they did stays as it is.
+
+        only: these steps of it, and no others.
 
         Raises NotNowError for a phase that may not start over while the application is on the target.
         """
@@ -355,7 +359,8 @@ class Runner:
                 next_step="roll back first",
             )
         phases = (phase, *(self.plan.phase(name) for name in phase.invalidates))
-        begun = [step.id for one in phases for step in one.steps if step.id in self._state.steps]
+        steps = only or [step for one in phases for step in one.steps]
+        begun = [step.id for step in steps if step.id in self._state.steps]
         if begun:
             self.record("phase-reset", {"steps": begun})
 

@@ -12,7 +12,7 @@ from dixis_tui import catalogue, misfits, schema
 from dixis_tui.context import Context
 from dixis_tui.misfits import Misfit
 from dixis_tui.model import Finding
-from dixis_tui.source import latest_snapshot, preflight_snapshot, reading
+from dixis_tui.source import latest_snapshot, preflight_snapshot
 
 VALUES = (SCAN, SERVER, SCRATCH)
 
@@ -218,7 +218,7 @@ def special(ctx: Context) -> Answer:
             words = [
                 *(["signs of four bytes"] if seen and seen.four_bytes else []),
                 *(["control characters or backslashes"] if seen and seen.controls else []),
-                *(["documents kept as text, byte for byte"] if seen and seen.documents and not holds.json else []),
+                *(["documents kept as text, byte for byte"] if seen and seen.documents and _is_text(column) else []),
                 *([f"{holds.nul} texts with NUL"] if holds.nul else []),
                 *([f"{holds.inexact} doubles that need 17 digits"] if holds.inexact else []),
                 *([f"{holds.blobs} blobs"] if holds.blobs else []),
@@ -228,8 +228,5 @@ def special(ctx: Context) -> Answer:
     return found(notes, "nothing that needs care")
 
 
-def first_rows(ctx: Context, table: catalogue.Table, column: str, condition: str) -> list[tuple[str, str]]:
-    """A few rows of the snapshot that meet a condition, as key and value."""
-    with reading(latest_snapshot(ctx)) as source:
-        source.text_factory = bytes
-        return list(misfits.examples(source, table, table, catalogue.name(column), condition))
+def _is_text(column: catalogue.Column) -> bool:
+    return "json" not in column.declared.lower()

@@ -52,6 +52,8 @@ def together(findings: Iterable[Finding]) -> Remedies:
     for finding in findings:
         if finding.status is not Status.PASS:
             _take(found, list(finding.remedy))
+    # An index on a text that is no column stands in the way of every renaming.
+    found.source.sort(key=lambda statement: not statement.startswith("DROP INDEX"))
     return found
 
 

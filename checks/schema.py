@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, replace
@@ -22,8 +24,10 @@ from dixis_tui.model import Finding
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import TargetConnection, connected, execute, identifier, literal
 from dixis_tui.translate import Finding as Told
+from dixis_tui.translate import table_obstacle
 
 SEVERITIES: dict[str, Severity] = {"error": "fail", "warning": "warn", "note": "note"}
+TRIGGERED = re.compile(r"""\bon\s+("[^"]+"|`[^`]+`|\[[^]]+]|\S+)""", re.I)
 RESERVED = frozenset(word.upper() for word in MySQL.Generator.RESERVED_KEYWORDS)
 NEEDS = (SCAN, SERVER, SCRATCH)
 
@@ -56,12 +60,14 @@ def _about_rows(plan: Planned, told: Told) -> bool:
 def _finding(plan: Planned, told: Told, known: bool) -> Finding:
     note = told.severity == "note" or known
     rows = plan.contents[told.table].rows if told.table in plan.contents else 0
+    fires_for = TRIGGERED.search(plan.schema.triggers.get(told.table, ""))
+    table, thing = (fires_for[1].strip('"`[]'), told.table) if fires_for else (told.table, told.object)
     return finding(
         told.what + (f"; proposed: {told.proposal}" if told.proposal else "") + ("; accepted" if known else ""),
         *(() if note else _ways_out(plan, told)),
         severity="note" if note else SEVERITIES[told.severity],
-        table=told.table,
-        column=told.object,
+        table=table,
+        column=thing,
         rows=rows if told.severity == "error" else 0,
     )
 
@@ -72,24 +78,40 @@ def _ways_out(plan: Planned, told: Told) -> Iterator[str]:
     if told.kind == "name" and told.severity == "error" and table is not None:
         yield "-- in the source:"
         if told.object:
-            new = json.dumps(_new_name(told.object, {column.name for column in table.columns}), ensure_ascii=False)
+            new = json.dumps(_new_name(told.object, [column.name for column in table.columns]), ensure_ascii=False)
             old = catalogue.name(told.object)
             yield f"ALTER TABLE {catalogue.name(told.table)} RENAME COLUMN {old} TO {new};"
             return
-        new = _new_name(told.table, {one.name for one in plan.schema.tables})
+        new = _new_name(told.table, [one.name for one in plan.schema.tables])
         yield f"ALTER TABLE {catalogue.name(told.table)} RENAME TO {catalogue.name(new)};"
+        for column in table.columns:
+            if table_obstacle(replace(table, name=column.name)):
+                short = catalogue.name(_new_name(column.name, [one.name for one in table.columns]))
+                renamed = f"RENAME COLUMN {catalogue.name(column.name)} TO {short}"
+                yield f"ALTER TABLE {catalogue.name(new)} {renamed};"
+        yield "or"
+    if told.kind == "literal":
+        yield "-- in the source:"
+        yield f"DROP INDEX {catalogue.name(told.object)};"
         yield "or"
     yield from accept(told.id)
 
 
-def _new_name(name: str, taken: Collection[str]) -> str:
-    """A name the target can have that is not taken."""
+def _new_name(name: str, names: Sequence[str]) -> str:
+    """A name the target can have, unlike all others however it compares them. names: all of its kind, in order."""
     short = "".join(c for c in name if ord(c) <= 0xFFFF and c != "\0").strip()[:56].strip() or "renamed"
-    lower = {other.lower() for other in taken}
-    number = 2
-    while (new := f"{short}_{number}").lower() in lower:
-        number += 1
-    return new if short.lower() in lower or short == name else short
+    folded = {_folded(other) for other in names}
+    if _folded(short) not in folded:
+        return short
+    number = names.index(name) + 1  # no two names of a table get the same one
+    while _folded(f"{short}_{number}") in folded:
+        number += len(names)
+    return f"{short}_{number}"
+
+
+def _folded(name: str) -> str:
+    plain = "".join(c for c in unicodedata.normalize("NFD", name) if not unicodedata.combining(c))
+    return plain.casefold()
 
 
 def _register(name: str, title: str, why: str, kinds: Collection[str], otherwise: str) -> None:

@@ -45,6 +45,7 @@ def build(config: Config, preflight: Sequence[Step]) -> Plan:
                 go_on=name in ("preflight", "watch"),
                 side_by_side=SIDE_BY_SIDE if name == "preflight" else 0,
                 minutes=MINUTES.get(name),
+                signed_before="cutover" if name == "preflight" else "",
                 before_switch=name in ("schema", "data"),
                 invalidates=INVALIDATES.get(name, ()),
             )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 import humanize
 from pydantic import BaseModel, ConfigDict
@@ -157,7 +158,6 @@ def preflight(runner: Runner, phase: Phase, only: Collection[str] = ()) -> Prefl
     worst = next((one for one in (Status.ERROR, Status.FAIL, Status.WARN) if one in statuses), Status.PASS)
     answers = {str(one): statuses.count(one) for one in Status if one in statuses}
     told = [one for one in findings if one.status in ("fail", "warn")]
-    seconds = sum(runner.state.step(step.id).seconds or 0.0 for step in steps)
     return Preflight(
         summary=PreflightSummary(
             status=worst,
@@ -165,10 +165,21 @@ def preflight(runner: Runner, phase: Phase, only: Collection[str] = ()) -> Prefl
             answers=answers,
             findings=len(told),
             rows=sum(one.rows for one in told),
-            seconds=round(seconds, 3),
+            seconds=_elapsed(runner.state, steps),
         ),
         findings=findings,
     )
+
+
+def _elapsed(state: RunState, steps: Sequence[Step]) -> float:
+    """Seconds between the first beginning and the last end of steps that ran beside each other."""
+    times = [
+        datetime.fromisoformat(at)
+        for step in steps
+        for at in (state.step(step.id).started_at, state.step(step.id).finished_at)
+        if at
+    ]
+    return round((max(times) - min(times)).total_seconds(), 3) if times else 0.0
 
 
 def _findings(phase: Phase, step: Step, state: RunState) -> Iterator[PreflightFinding]:

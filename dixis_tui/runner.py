@@ -185,6 +185,8 @@ class Runner:
             if self._state.switched and all(before.kind is Kind.CHECK for before in earlier.steps):
                 continue  # questions about the time before the switch
             for before in earlier.steps:
+                if before.kind is Kind.SIGNOFF and self._may_wait(earlier, phase):
+                    continue
                 if not self._state.step(before.id).status.settled:
                     return f"{before.id} comes first ({self._state.step(before.id).status})"
         for before in phase.steps:
@@ -194,6 +196,13 @@ class Runner:
             if not status.settled and not (step.kind is Kind.SIGNOFF and before.kind is Kind.SIGNOFF):
                 return f"{before.id} comes first ({status})"
         return None
+
+    def _may_wait(self, earlier: Phase, phase: Phase) -> bool:
+        """Whether the sign-offs of an earlier phase are not yet asked for by this one."""
+        if not earlier.signed_before:
+            return False
+        phases = self.plan.phases
+        return phases.index(phase) < phases.index(self.plan.phase(earlier.signed_before))
 
     def preview(self, step: Step) -> list[str]:
         """Exactly what an action would do, secrets taken out; empty for other kinds. Raises what the step raises."""

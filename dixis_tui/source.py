@@ -29,8 +29,9 @@ MAGIC = b"SQLite format 3\0"
 WAL_HEADER = 32
 WAL_FRAME_HEADER = 24
 ATTEMPTS = 5
+REPAIR = "repair it first (sqlite3's .recover writes what can be read into a new file)"
 # Seconds to wait for a lock on the source: in the window, and when only asked.
-PATIENCE, QUICK_PATIENCE = 30.0, 5.0
+PATIENCE, QUICK_PATIENCE = 30.0, 3.0
 # The check that takes the snapshot the other checks read.
 PREFLIGHT_SNAPSHOT = "preflight.data.source"
 BACKUP_PAGES = 1024
@@ -222,6 +223,8 @@ def _copy_local(source_path: str, temporary: Path, stop: threading.Event, patien
             # A copy that keeps no write-ahead log can be read from a read-only place.
             copy.execute("PRAGMA journal_mode=DELETE").fetchall()
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (CORRUPT, NOT_A_DATABASE):
+            raise DamagedError(f"{source_path} is damaged: {error}.", REPAIR) from error
         raise _unreadable(source_path, str(error)) from error
 
 
@@ -281,7 +284,7 @@ def _check(path: Path) -> None:
     if words != ["ok"]:
         raise DamagedError(
             "The database is damaged: " + "; ".join(words[:3]),
-            "repair it first (sqlite3's .recover writes what can be read into a new file)",
+            REPAIR,
         )
 
 

@@ -47,7 +47,8 @@ class Phase:
     go_on: keep running steps after one has failed (checks that stand alone). side_by_side: how many of its checks may
     run at the same time; 0 runs its steps in order. minutes: when it should be finished,
     counted from the opening of the window; None outside the window. before_switch: its actions may not run while the
-    application is on the target, whose rows they would replace. invalidates: phases whose answers no longer count once
+    application is on the target, whose rows they would replace. signed_before: the phase by which its sign-offs must be
+    there, where that is not the next one. invalidates: phases whose answers no longer count once
     this one starts over.
     """
 
@@ -58,6 +59,7 @@ class Phase:
     side_by_side: int = 0
     minutes: int | None = None
     before_switch: bool = False
+    signed_before: str = ""
     invalidates: tuple[str, ...] = ()
 
 

@@ -169,7 +169,7 @@ def test_rollback_brings_the_application_back_with_the_same_rows(
     assert not (world.app_root / "storage/framework/down").exists()
     assert statuses(world)["rollback.verify"] == "pass"
     told = json.loads(dixis(world, "status", "--json").stdout)
-    assert (told["on_target"], told["rollbacks"], told["next"]) == (False, 1, "preflight.secrets")
+    assert (told["on_target"], told["rollbacks"], told["next"]) == (False, 1, "preflight.env.secrets")
     # What the shop may have written there is not overwritten; another database is taken instead.
     said = dixis(world, "run", "--yes", code=1).stdout
     assert "may hold what customers wrote" in said
@@ -286,7 +286,7 @@ def test_a_rollback_that_was_cut_off_stands_in_the_way_until_it_is_finished(worl
     assert "finish it: dixis rollback" in dixis(world, "run", "--yes", code=1).stderr
     dixis(world, "rollback", "--yes")
     told = json.loads(dixis(world, "status", "--json").stdout)
-    assert (told["on_target"], told["next"]) == (False, "preflight.secrets")
+    assert (told["on_target"], told["next"]) == (False, "preflight.env.secrets")
 
 
 def test_nothing_is_switched_once_the_source_was_written_or_the_shop_opened(world: World) -> None:

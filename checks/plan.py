@@ -28,6 +28,11 @@ from dixis_tui.target import ServerFacts, TargetConnection, query, server_facts
 SET = re.compile(
     r"\s*SET\s+(?:(GLOBAL|PERSIST|SESSION)\s+|@@(?:GLOBAL|PERSIST)\.)?(\w+)\s*:?=\s*(.+?)\s*;?\s*", re.I | re.S
 )
+INDEX = re.compile(
+    r"(?:CREATE\s+INDEX\s+`?(?P<name>\w+)`?\s+ON\s+`?(?P<table>\w+)`?"
+    r"|ALTER\s+TABLE\s+`?(?P<altered>\w+)`?\s+ADD\s+FULLTEXT(?:\s+(?:KEY|INDEX))?)\s*\((?P<columns>[^()]+)\);?",
+    re.I,
+)
 SIZE = re.compile(r"(\d+)\s*([KMGT])", re.I)
 REMOVED = {
     "query_cache_size": "removed in MySQL 8.0",
@@ -279,7 +284,13 @@ def columns(ctx: Context) -> Answer:
 
 
 def _asset_columns(ctx: Context, source: SourceSchema) -> Iterator[Finding]:
-    wanted = ctx.config.assets.columns if ctx.config.assets else ()
+    configured = ctx.config.assets.columns if ctx.config.assets else ()
+    for section, key, wanted in (("assets", "columns", configured), ("plan", "assets", ctx.config.plan.assets)):
+        yield from _paths(source, section, key, wanted)
+
+
+def _paths(source: SourceSchema, section: str, key: str, wanted: Sequence[str]) -> Iterator[Finding]:
+    """Columns of a list that are not there; the remedy is the list of those that are, or are nearest."""
     better = []
     wrong = []
     for name in wanted:
@@ -288,10 +299,10 @@ def _asset_columns(ctx: Context, source: SourceSchema) -> Iterator[Finding]:
             wrong.append((name, told))
         if near or not told:
             better.append(near or name)
-    listed = f"columns = [{', '.join(map(toml, dict.fromkeys(better)))}]"
+    listed = f"{key} = [{', '.join(map(toml, dict.fromkeys(better)))}]"
     for name, told in wrong:
         table, _, column = name.rpartition(".")
-        yield finding(f"[assets] columns: {told}", "[assets]", listed, table=table, column=column)
+        yield finding(f"[{section}] {key}: {told}", f"[{section}]", listed, table=table, column=column)
 
 
 def _column(source: SourceSchema, table: str, column: str) -> tuple[str, str]:
@@ -381,10 +392,26 @@ def _sql(ctx: Context, wanted: Sequence[str], source: SourceSchema) -> Iterator[
                 yield text, f"error 1410: {account[1]} is not there; CREATE USER comes first", ""
         elif upper.startswith("FLUSH PRIVILEGES"):
             yield text, "not needed after GRANT, deprecated, and error 1227 without RELOAD", ""
+        elif made_index := INDEX.fullmatch(text.strip()):
+            yield from _index(text, made_index, source)
         elif upper.startswith(("SELECT", "WITH", "(")):
             wrong, works = _question(text, source)
             if wrong:
                 yield text, wrong, works
+
+
+def _index(text: str, made: re.Match[str], source: SourceSchema) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with a statement that makes an index, and the form of it that works."""
+    columns = tuple(part.strip(" `") for part in made["columns"].split(","))
+    fulltext = made["altered"] is not None
+    index = Index(name=made["name"] or "fulltext", table=made["table"] or made["altered"], columns=columns)
+    wrong, there = _judge_index(source, index, fulltext)
+    if there:
+        yield text, f"an equal index is there already, as {there}", ""
+    elif wrong:
+        mended = _mended(index, source, wrong)
+        works = "" if mended.waive else text.replace(made["columns"], ", ".join(mended.columns))
+        yield text, wrong, works
 
 
 def _account_is_there(ctx: Context, account: str) -> bool:

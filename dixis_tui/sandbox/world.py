@@ -293,6 +293,7 @@ DEMO_PLAN = """
 [plan]
 tuning = ["SET PERSIST max_connections = 151", "SET PERSIST innodb_file_per_table = ON"]
 sql = ["SELECT AVG(tax_amount) AS avg_tax FROM orders WHERE tax_amount > 0"]
+assets = ["products.main_image", "producers.logo", "producers.cover_image", "users.avatar"]
 artisan = ["down --retry=60", "migrate --force", "migrate:status", "config:clear", "cache:clear", "up"]
 shell = []
 

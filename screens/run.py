@@ -13,14 +13,15 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
 from dixis_tui.journal import Event
-from dixis_tui.model import Kind, Status
+from dixis_tui.model import Kind
 from dixis_tui.runner import LogLine, Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens import words
 from screens.board import Board
 from screens.detail import describe
 from screens.evidence import EvidenceScreen
-from screens.requests import DoStep, RunPhase, Stop, Waive
+from screens.findings import FindingsScreen, waivable
+from screens.requests import AllAgain, AskAgain, DoStep, RunPhase, Stop, Waive
 from screens.view import View
 from screens.widgets import Checklist, Detail, Headline, LogPane, PhaseList, ProgressTable
 
@@ -37,6 +38,8 @@ class RunScreen(View, Screen[None]):
         Binding("right,right_square_bracket", "turn(1)", "Next phase", show=False),
         *[Binding(str(number), f"phase({number})", f"Phase {number}", show=False) for number in range(10)],
         Binding("r", "run_phase", "Run phase"),
+        Binding("R", "all_again", "All again", show=False),
+        Binding("t", "again", "Ask again", show=False),
         Binding("n", "next", "Next"),
         Binding("s", "sign", "Sign"),
         Binding("w", "waive", "Waive"),
@@ -167,13 +170,26 @@ class RunScreen(View, Screen[None]):
             return False
         if action == "sign":
             return step.work is None
-        status = self._runner.state.step(step.id).status
-        return step.kind is Kind.CHECK and status in (Status.FAIL, Status.ERROR)
+        return waivable(self._runner, step)
 
     def action_do(self) -> None:
-        if self.step:
-            self.query_one(Checklist).follow = True
-            self.post_message(DoStep(self.step.id))
+        """Do the selected step; of a check that has found something, show what."""
+        if self.step is None:
+            return
+        now = self._runner.state.step(self.step.id)
+        if now.outcome and now.outcome.findings and now.status.ended:
+            self.app.push_screen(FindingsScreen(self._runner, self.step))
+            return
+        self.query_one(Checklist).follow = True
+        self.post_message(DoStep(self.step.id))
+
+    def action_again(self) -> None:
+        if self.step and self.step.kind is Kind.CHECK:
+            self.post_message(AskAgain(self.step.id))
+
+    def action_all_again(self) -> None:
+        if self._phase.side_by_side:
+            self.post_message(AllAgain(self._phase.id))
 
     def action_sign(self) -> None:
         self.action_do()

@@ -44,6 +44,11 @@ def state(status: Status) -> Text:
     return Text(f"{status.glyph} {status}", STYLES[status])
 
 
+def severity(status: Status) -> Text:
+    """How bad a finding is; a note is what stops nobody."""
+    return Text("· note", "dim") if status is Status.PASS else state(status)
+
+
 def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(width - 1, 0)].rstrip() + "…"
 
@@ -159,6 +164,8 @@ def hint(runner: Runner, phase: Phase) -> str:
         return "This console only watches; it reads the run again every 2 seconds. e shows the evidence of a step."
     if runner.running:
         step = runner.plan.step(runner.running)
+        if runner.plan.phase_of(step.id).side_by_side:
+            return f"{step.title} and others are asked. x stops before the next; answers come in as they are found."
         return f"{step.title} is running. x stops it at the next safe point; everything finished so far is kept."
     for step in phase.steps:
         found = _trouble(step, runner.state.step(step.id).status, runner.state.step(step.id).outcome)
@@ -185,6 +192,11 @@ def _trouble(step: Step, status: Status, outcome: Outcome | None) -> str:
             return f"{step.title} was refused{why} Next: mend it and sign again; Ctrl+R rolls back."
         case Status.FAIL | Status.ERROR:
             word = "failed" if status is Status.FAIL else "could not ask"
+            if step.kind is Kind.CHECK and not step.waivable_fail:
+                way_on = "" if status is Status.FAIL else ", w waives"
+                return (
+                    f"{shorten(step.title, 32)} {word}{why} Next: n, Enter shows what mends it; t asks again{way_on}."
+                )
             way_on = "w waives" if step.kind is Kind.CHECK else "^R rolls back"
             return f"{shorten(step.title, 32)} {word}{why} Next: n shows it; Enter tries again, {way_on}."
         case Status.INTERRUPTED:

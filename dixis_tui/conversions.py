@@ -305,6 +305,12 @@ def misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str 
     if value is None:
         return None if nullable else "NULL, and the column takes none"
     text = ""
+    if held == "blob" and kind in rows.TEXT_KINDS:
+        assert isinstance(value, bytes)
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return "a blob that is no text, in a column of texts"
     if held == "text":
         assert isinstance(value, bytes)
         try:

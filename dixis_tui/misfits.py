@@ -187,6 +187,8 @@ def wrong_how(
         return None
     if kind in rows.INTEGER_KINDS and isinstance(value, float) and value.is_integer():
         return RANGE  # only a number that no integer holds is kept as a real there
+    if held == "blob":
+        return TYPE
     for words, wrong in REASONS.items():
         if reason.startswith(words):
             return wrong

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from dixis_tui import config, plan, shape
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import Kind, RunningServer, find_servers, start_server
 from dixis_tui.sandbox.shop import build_shop
+from dixis_tui.step import Step
 from dixis_tui.target import connected, execute, identifier
 
 PEER = "sqlite3-to-mysql"
@@ -103,8 +104,11 @@ class Bench:
                 cursor.execute(statement)
 
     @contextmanager
-    def empty(self) -> Iterator[tuple[Runner, str]]:
-        """A new database with the shop's tables, as the console makes them, and the run that made it."""
+    def empty(self, asked: Sequence[Step] = ()) -> Iterator[tuple[Runner, str]]:
+        """A new database with the shop's tables, as the console makes them, and the run that made it.
+
+        asked: checks of the Preflight phase, instead of the snapshot alone.
+        """
         self._round += 1
         name = f"bench_{self._round}"
         text = CONFIG.format(
@@ -118,7 +122,7 @@ class Bench:
         path.write_text(text, encoding="utf-8")
         settings = config.load(path)
         snapshot = [step for step in checks.preflight() if step.id == "preflight.data.source"]
-        with Runner(plan.build(settings, snapshot), settings) as runner:
+        with Runner(plan.build(settings, asked or snapshot), settings) as runner:
             _must(runner, "preflight")
             _must(runner, "schema")
             try:
@@ -138,16 +142,20 @@ class Bench:
         """Prepare, rows, indexes: the steps an operator runs, from the snapshot on."""
         self._sql(f"SET GLOBAL local_infile = {int(load)}")
         with self.empty() as (runner, name):
-            steps = ["data.snapshot", "data.prepare", "data.orders", "data.indexes"]
-            for step in steps:
-                if step == "data.indexes":
-                    # the other tables of the shop are small; the plan's order wants them before the indexes
-                    asyncio.run(runner.run_step("data.rest"))
-                outcome = asyncio.run(runner.run_step(step))
-                if not outcome.status.settled:
-                    raise SystemExit(f"{step}: {outcome.summary} {outcome.evidence}")
-            self._check(name)
-            return sum(runner.state.step(step).seconds or 0.0 for step in steps[1:])
+            return self.copied(runner, name)
+
+    def copied(self, runner: Runner, name: str) -> float:
+        """Seconds of the copy in a run whose tables are made."""
+        steps = ["data.snapshot", "data.prepare", "data.orders", "data.indexes"]
+        for step in steps:
+            if step == "data.indexes":
+                # the other tables of the shop are small; the plan's order wants them before the indexes
+                asyncio.run(runner.run_step("data.rest"))
+            outcome = asyncio.run(runner.run_step(step))
+            if not outcome.status.settled:
+                raise SystemExit(f"{step}: {outcome.summary} {outcome.evidence}")
+        self._check(name)
+        return sum(runner.state.step(step).seconds or 0.0 for step in steps[1:])
 
     def make_ready_file(self) -> None:
         """The rows as the server itself writes them, for its own loader."""

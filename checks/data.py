@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import humanize
 
 from checks.registry import Answer, check, finding, found, good, problem, skip
-from checks.shared import SCAN, SCRATCH, SERVER, SOURCE, Planned, planned, source_texts
-from dixis_tui import catalogue, misfits, schema
+from checks.shared import SCAN, SCRATCH, SERVER, SOURCE, Planned, planned, scanned
+from dixis_tui import catalogue, misfits
 from dixis_tui.context import Context
 from dixis_tui.misfits import Misfit
 from dixis_tui.model import Finding
@@ -40,8 +40,7 @@ def snapshot(ctx: Context) -> Answer:
     needs=(SOURCE,),
 )
 def scan(ctx: Context) -> Answer:
-    source_schema, contents = schema.read_source(ctx)
-    source_texts(ctx)
+    source_schema, contents, _ = scanned(ctx)
     rows = sum(held.rows for held in contents.values())
     taken = latest_snapshot(ctx)
     summary = f"{len(source_schema.tables)} tables, {rows:,} rows, {humanize.naturalsize(taken.size)}"
@@ -208,8 +207,7 @@ def _refused(plan: Planned) -> Iterator[Finding]:
     needs=(SCAN,),
 )
 def special(ctx: Context) -> Answer:
-    source_schema, contents = schema.read_source(ctx)
-    told = source_texts(ctx)
+    source_schema, contents, told = scanned(ctx)
     notes = []
     for table in source_schema.tables:
         for column in table.columns:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from dixis_tui import schema, shape, texts, transfer
-from dixis_tui.catalogue import SourceSchema, TableContents
+from dixis_tui import catalogue, schema, shape, texts, transfer
+from dixis_tui.catalogue import SourceSchema, Table, TableContents
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.copying import Job
@@ -55,26 +57,46 @@ class Planned:
     misfits: Sequence[Misfit]
 
 
-def source_texts(ctx: Context) -> dict[str, dict[str, Texts]]:
-    """What the texts of the latest snapshot are; asked once and kept beside it."""
-    source_schema, contents = schema.read_source(ctx)
+def scanned(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents], dict[str, dict[str, Texts]]]:
+    """The latest snapshot's schema, what its columns hold, and what their texts are; asked once and kept beside it.
+
+    Columns declared as texts are read for the last question while the others are scanned; what turns out to hold texts
+    all the same is read afterwards.
+    """
     snapshot = latest_snapshot(ctx)
     kept = snapshot.path.with_name(f"texts-{snapshot.sha256}.json")
     found = texts.load(kept)
-    if found is None:
+    if found is not None:
+        return *schema.read_source(ctx), found
 
-        def told(table: str, rows: int) -> None:
-            ctx.progress(Progress(SCAN_STEP, table, rows, rows, "rows", Status.PASS))
+    def opened() -> sqlite3.Connection:
+        return open_readonly(snapshot.path)
 
-        found = texts.scan_texts(
-            lambda: open_readonly(snapshot.path),
-            source_schema.tables,
-            contents,
-            lambda table: told(table.name, contents[table.name].rows),
-            ctx.check_stop,
-        )
-        texts.keep(kept, found)
-    return found
+    with ThreadPoolExecutor(1) as beside, closing(opened()) as connection:
+        early = {table: _declared_texts(table) for table in catalogue.read_schema(connection).tables}
+        answer = beside.submit(texts.scan_texts, opened, early, ctx.check_stop)
+        source_schema, contents = schema.read_source(ctx)
+        late = {}
+        for table in source_schema.tables:
+            rows = contents[table.name].rows
+            ctx.progress(Progress(SCAN_STEP, table.name, rows, rows, "rows", Status.PASS))
+            late[table] = [name for name in _held_texts(table, contents[table.name]) if name not in early[table]]
+        found = answer.result()
+    for name, more in texts.scan_texts(opened, late, ctx.check_stop).items():
+        found[name] |= more
+    texts.keep(kept, found)
+    return source_schema, contents, found
+
+
+def _declared_texts(table: Table) -> list[str]:
+    words = ("char", "text", "clob", "json")
+    return [c.name for c in table.columns if not c.declared or any(word in c.declared.lower() for word in words)]
+
+
+def _held_texts(table: Table, contents: TableContents) -> list[str]:
+    """Columns with texts that are no moments, whatever they are declared as."""
+    held = contents.columns
+    return [c.name for c in table.columns if held[c.name].texts > held[c.name].dates + held[c.name].datetimes]
 
 
 Key = tuple[str, ServerFacts, Mapping[str, Sequence[ShapeColumn]]]
@@ -122,8 +144,7 @@ def _plan(
     facts: ServerFacts,
     there: Mapping[str, Sequence[ShapeColumn]],
 ) -> Planned:
-    source_schema, contents = schema.read_source(ctx)
-    found = source_texts(ctx)
+    source_schema, contents, found = scanned(ctx)
     translation = None
     targets = there
     if ctx.config.schema_section.mode == "native":

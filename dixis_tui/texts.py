@@ -15,10 +15,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dixis_tui import catalogue
-from dixis_tui.catalogue import Table, TableContents
+from dixis_tui.catalogue import Table
 
 BLOCK_ROWS = 4000
-BLOCK_BYTES = 8 << 20
+FIRST_ROWS = 250
+# What a joined block should not exceed, and what it cannot.
+BLOCK_BYTES, MOST_BYTES = 4 << 20, 64 << 20
 COLUMNS = 40
 SCANS = 2
 BETWEEN = b"\x1f"
@@ -39,35 +41,28 @@ class Texts:
 
 def scan_texts(
     connect: Callable[[], sqlite3.Connection],
-    tables: Sequence[Table],
-    contents: Mapping[str, TableContents],
-    told: Callable[[Table], None],
+    wanted: Mapping[Table, Sequence[str]],
     check_stop: Callable[[], None],
 ) -> dict[str, dict[str, Texts]]:
-    """Texts by table and column, for columns that hold any; two tables at a time. told hears of each table read."""
+    """Texts by table and column, for those of these columns that hold any; two tables at a time."""
 
     def work(table: Table) -> dict[str, Texts]:
-        check_stop()
         with closing(connect()) as connection:
-            found = scan(connection, table, contents[table.name], check_stop)
-        told(table)
-        return found
+            return scan(connection, table, wanted[table], check_stop)
 
     with ThreadPoolExecutor(SCANS) as pool:
-        return dict(zip((table.name for table in tables), pool.map(work, tables), strict=True))
+        return dict(zip((table.name for table in wanted), pool.map(work, wanted), strict=True))
 
 
 def scan(
-    connection: sqlite3.Connection, table: Table, contents: TableContents, check_stop: Callable[[], None]
+    connection: sqlite3.Connection, table: Table, columns: Sequence[str], check_stop: Callable[[], None]
 ) -> dict[str, Texts]:
-    """The texts of one table. The connection gives texts as bytes from now on."""
+    """The texts of some columns of one table. The connection gives texts as bytes from now on."""
     connection.text_factory = bytes
     found: dict[str, Texts] = {}
-    columns = [column.name for column in table.columns if _worth_reading(contents, column.name)]
     for start in range(0, len(columns), COLUMNS):
         some = columns[start : start + COLUMNS]
-        size = sum(contents.columns[column].bytes for column in some)
-        for values in _blocks(connection, table, some, max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(size, 1)))):
+        for values in _blocks(connection, table, some):
             check_stop()
             for column, block in zip(some, values, strict=True):
                 if block:
@@ -75,35 +70,37 @@ def scan(
     return found
 
 
-def _worth_reading(contents: TableContents, column: str) -> bool:
-    holds = contents.columns[column]
-    moments = holds.dates + holds.datetimes + holds.times
-    return holds.texts > moments
-
-
-def _blocks(
-    connection: sqlite3.Connection, table: Table, columns: Sequence[str], count: int
-) -> Iterator[Sequence[bytes | None]]:
-    """The texts of these columns, each joined for so many rows at a time."""
+def _blocks(connection: sqlite3.Connection, table: Table, columns: Sequence[str]) -> Iterator[Sequence[bytes | None]]:
+    """The texts of these columns, each joined for some rows at a time: for fewer where they are long."""
     name = catalogue.name(table.name)
     asked = [f"CASE WHEN typeof({c}) = 'text' THEN {c} END" for c in map(catalogue.name, columns)]
     if not table.rowid:
         rows = connection.execute(f"SELECT {', '.join(asked)} FROM {name}")
-        while block := rows.fetchmany(count):
+        while block := rows.fetchmany(FIRST_ROWS):
             yield [BETWEEN.join(value for value in values if value is not None) for values in zip(*block, strict=True)]
         return
     joined = ", ".join(f"group_concat({one}, char(31))" for one in asked)
-    after: int | None = None
+    whole = connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
+    after, count = "", FIRST_ROWS
     while True:
-        where = "" if after is None else f" WHERE {table.rowid} > {after}"
-        last = connection.execute(
-            f"SELECT max(r) FROM (SELECT {table.rowid} AS r FROM {name}{where} ORDER BY r LIMIT {count})"
-        ).fetchone()[0]
+        where = f" WHERE {table.rowid} > {after}" if after else ""
+        ids = f"SELECT {table.rowid} AS r FROM {name}{where} ORDER BY r LIMIT {count}"
+        last = connection.execute(f"SELECT max(r) FROM ({ids})").fetchone()[0]
         if last is None:
             return
         bound = f"{where} AND {table.rowid} <= {last}" if where else f" WHERE {table.rowid} <= {last}"
-        yield connection.execute(f"SELECT {joined} FROM {name}{bound}").fetchone()
-        after = last
+        try:
+            values = connection.execute(f"SELECT {joined} FROM {name}{bound}").fetchone()
+        except sqlite3.DataError:  # longer than a block may be
+            if count == 1:
+                connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, whole)
+            count = max(1, count // 8)
+            continue
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
+        yield values
+        after = str(last)
+        size = max(len(value or b"") for value in values)
+        count = min(BLOCK_ROWS, max(1, count * 2 if size * 2 < BLOCK_BYTES else count))
 
 
 def _with(before: Texts, block: bytes) -> Texts:

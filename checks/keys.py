@@ -19,7 +19,8 @@ from dixis_tui.copying import Job, reading_jobs
 from dixis_tui.model import Finding
 from dixis_tui.source import latest_snapshot, reading
 
-SHOWN = 3
+# Keys written out in one statement.
+LISTED = 500
 # Clients of many kinds take no larger packet unless told otherwise.
 USUAL_PACKET = 16 << 20
 
@@ -133,12 +134,13 @@ def _orphans(
     count = int(source.execute(f"SELECT count(*) FROM {child} WHERE {where}").fetchone()[0])
     if not count:
         return
+    aside = _set_aside(source, table, key, parent, where, child) if parents is not parent else ""
     name = key_name(table.name, key.columns)
     left_out = ctx.config.schema_section.leave_out.get(name)
     signed = f"; the key is left out: {left_out}" if left_out else ""
     yield finding(
-        f"{count} rows refer to rows of {parent.name} that are not there{signed}",
-        *([] if signed else _ways_out(table, key, parent, name)),
+        f"{count} rows refer to rows of {parent.name} that {'are set aside' if aside else 'are not there'}{signed}",
+        *([] if signed else _ways_out(table, key, aside or _lost(table, key, parent), aside == "", name)),
         severity="note" if signed else "fail",
         table=table.name,
         column=", ".join(key.columns),
@@ -147,13 +149,29 @@ def _orphans(
     )
 
 
-def _ways_out(table: Table, key: ForeignKey, parent: Table, name: str) -> Iterator[str]:
-    """Fix, set aside, or leave the key out with a signature."""
+def _set_aside(source: sqlite3.Connection, table: Table, key: ForeignKey, parent: Table, where: str, read: str) -> str:
+    """The orphans by the values of their keys, where their parents are there and only set aside; empty otherwise."""
+    lost = f"SELECT 1 FROM {catalogue.name(table.name)} WHERE {_lost(table, key, parent)}"
+    if source.execute(f"SELECT EXISTS ({lost})").fetchone()[0]:
+        return ""
+    mine = [catalogue.name(column) for column in key.columns]
+    told = " || ', ' || ".join(f"quote({read}.{column})" for column in mine)
+    rows = source.execute(f"SELECT DISTINCT {told} FROM {read} WHERE {where} LIMIT {LISTED}")
+    values = ", ".join(f"({bytes(row[0]).decode(errors='replace')})" for row in rows)
+    return f"({', '.join(mine)}) IN (VALUES {values})"
+
+
+def _lost(table: Table, key: ForeignKey, parent: Table) -> str:
+    """The condition of a row whose parent is not in the source."""
     mine = [f"{catalogue.name(table.name)}.{catalogue.name(column)}" for column in key.columns]
     pairs = zip(key.references, mine, strict=True)
     equal = " AND ".join(f"parent.{catalogue.name(theirs)} = {column}" for theirs, column in pairs)
     given = " AND ".join(f"{column} IS NOT NULL" for column in mine)
-    where = f"{given} AND NOT EXISTS (SELECT 1 FROM {catalogue.name(parent.name)} AS parent WHERE {equal})"
+    return f"{given} AND NOT EXISTS (SELECT 1 FROM {catalogue.name(parent.name)} AS parent WHERE {equal})"
+
+
+def _ways_out(table: Table, key: ForeignKey, where: str, lost: bool, name: str) -> Iterator[str]:
+    """Fix, set aside, or leave the key out with a signature. lost: the parents are nowhere, not even set aside."""
     first = catalogue.name(key.columns[0])
     column = table.column(key.columns[0])
     yield "-- in the source:"
@@ -161,7 +179,7 @@ def _ways_out(table: Table, key: ForeignKey, parent: Table, name: str) -> Iterat
         yield f"UPDATE {catalogue.name(table.name)} SET {first} = NULL WHERE {where};"
     else:
         yield f"DELETE FROM {catalogue.name(table.name)} WHERE {where};"
-    if "." not in table.name and "." not in key.columns[0]:
+    if lost and "." not in table.name and "." not in key.columns[0]:
         yield "or"
         yield "[[data.conversions]]"
         yield f"column = {json.dumps(f'{table.name}.{key.columns[0]}', ensure_ascii=False)}"

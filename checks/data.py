@@ -7,14 +7,15 @@ from collections.abc import Iterator
 import humanize
 
 from checks.registry import Answer, check, finding, found, good, problem, skip
-from checks.shared import SCAN, SCRATCH, SERVER, SOURCE, Planned, planned, scanned
+from checks.shared import PLANNED, SCAN, SCRATCH, SERVER, SOURCE, Planned, planned, scanned
 from dixis_tui import catalogue, misfits
 from dixis_tui.context import Context
 from dixis_tui.misfits import Misfit
 from dixis_tui.model import Finding
 from dixis_tui.source import latest_snapshot, preflight_snapshot
 
-VALUES = (SCAN, SERVER, SCRATCH)
+VALUES = (PLANNED,)
+UNKNOWN = "the target's columns are not known before artisan has built them: run the Schema phase first"
 
 
 @check(
@@ -50,6 +51,22 @@ def scan(ctx: Context) -> Answer:
     if rows == 0:
         return problem(f"{summary}: there is nothing to migrate", severity="warn")
     return good(summary, *evidence, facts=facts)
+
+
+@check(
+    PLANNED,
+    "What the copy would do",
+    why="The translation and the copy's own jobs are made once, for all checks that speak of them.",
+    severity="fail",
+    remedy="mend what the message names",
+    needs=(SCAN, SERVER, SCRATCH),
+)
+def plan_of_copy(ctx: Context) -> Answer:
+    plan = planned(ctx)
+    if not plan.targets:
+        return skip(UNKNOWN)
+    columns = sum(len(job.fields) for job in plan.jobs)
+    return good(f"{len(plan.jobs)} tables, {columns:,} columns, {sum(job.total for job in plan.jobs):,} rows")
 
 
 # One check for each way in which a value can do wrong: title, why it matters, what is said of the rows.
@@ -134,7 +151,7 @@ def _register(kind: str, title: str, why: str) -> None:
     def ask(ctx: Context) -> Answer:
         plan = planned(ctx)
         if not plan.targets:
-            return skip("the target's columns are not known before artisan has built them: run the Schema phase first")
+            return skip(UNKNOWN)
         mine = [one for one in plan.misfits if one.kind == kind]
         return found((_misfit(ctx, one) for one in mine), f"all values of {len(plan.jobs)} tables fit")
 
@@ -182,7 +199,7 @@ for _kind, (_title, _why, _) in WAYS.items():
 def refused(ctx: Context) -> Answer:
     plan = planned(ctx)
     if not plan.targets:
-        return skip("the target's columns are not known before artisan has built them: run the Schema phase first")
+        return skip(UNKNOWN)
     return found(_refused(plan), f"{len(plan.jobs)} tables would be copied")
 
 

@@ -11,7 +11,7 @@ import humanize
 from checks.data import VALUES
 from checks.registry import Answer, check, finding, found
 from checks.schema import accept, told_by_translation
-from checks.shared import SCAN, SERVER, planned
+from checks.shared import SCAN, planned
 from dixis_tui import catalogue, misfits, rows, schema
 from dixis_tui.catalogue import ForeignKey, SourceSchema, Table
 from dixis_tui.context import Context
@@ -285,7 +285,7 @@ def ids(ctx: Context) -> Answer:
     why="Without a key a row cannot be named, compared or mended, and a tool that is run twice doubles the table.",
     severity="note",
     remedy="give the table a primary key by a migration",
-    needs=(SCAN, SERVER),
+    needs=VALUES,
 )
 def no_key(ctx: Context) -> Answer:
     plan = planned(ctx)

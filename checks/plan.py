@@ -14,7 +14,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 
 from checks.env import ARTISAN
 from checks.registry import Answer, check, finding, found, problem, skip
-from checks.shared import APPLICATION, HOST, SCAN, SCRATCH, SERVER, planned, server
+from checks.shared import APPLICATION, HOST, PLANNED, SCAN, SERVER, planned, server
 from dixis_tui import envfile, laravel, schema
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Index
@@ -172,7 +172,7 @@ def _is_so(one: Setting, variables: Mapping[str, str]) -> bool:
     " for nothing.",
     severity="warn",
     remedy="name the real column, or waive the index with a reason",
-    needs=(SCAN, SERVER, SCRATCH),
+    needs=(PLANNED,),
 )
 def indexes(ctx: Context) -> Answer:
     wanted = ctx.config.schema_section.indexes
@@ -185,7 +185,7 @@ def indexes(ctx: Context) -> Answer:
     why="A full-text key wants columns of text that all have one collation.",
     severity="warn",
     remedy="name the real columns, or waive the key with a reason",
-    needs=(SCAN, SERVER, SCRATCH),
+    needs=(PLANNED,),
 )
 def fulltext(ctx: Context) -> Answer:
     wanted = ctx.config.schema_section.fulltext

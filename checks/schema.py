@@ -13,7 +13,7 @@ from dataclasses import astuple, replace
 from sqlglot.dialects import MySQL
 
 from checks.registry import Answer, Severity, check, finding, found, good, problem, skip
-from checks.shared import APPLICATION, SCAN, SCRATCH, SERVER, Planned, planned
+from checks.shared import APPLICATION, PLANNED, SCAN, SCRATCH, SERVER, Planned, planned
 from checks.shared import server as any_server
 from dixis_tui import catalogue, differences, envfile, laravel, schema, shape
 from dixis_tui.catalogue import ForeignKey, SourceSchema, Table
@@ -29,7 +29,7 @@ from dixis_tui.translate import table_obstacle
 SEVERITIES: dict[str, Severity] = {"error": "fail", "warning": "warn", "note": "note"}
 TRIGGERED = re.compile(r"""\bon\s+("[^"]+"|`[^`]+`|\[[^]]+]|\S+)""", re.I)
 RESERVED = frozenset(word.upper() for word in MySQL.Generator.RESERVED_KEYWORDS)
-NEEDS = (SCAN, SERVER, SCRATCH)
+NEEDS = (PLANNED,)
 
 
 def accept(name: str) -> tuple[str, str]:
@@ -386,7 +386,7 @@ def _drop(connection: TargetConnection, name: str, account: str) -> None:
     why="Where artisan builds the tables, a narrower column or a stricter rule stops the copy. It is known beforehand.",
     severity="warn",
     remedy="mend it by a migration",
-    needs=(SCAN, SERVER, SCRATCH),
+    needs=(SCRATCH,),
 )
 def side_by_side(ctx: Context) -> Answer:
     if ctx.config.schema_section.mode == "native":

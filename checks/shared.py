@@ -22,9 +22,10 @@ from dixis_tui.target import ServerFacts, TargetConnection, connected, query, se
 from dixis_tui.texts import Texts
 from dixis_tui.translate import Translation
 
-SOURCE, SCAN, SERVER, HOST, APPLICATION, SCRATCH = (
+SOURCE, SCAN, PLANNED, SERVER, HOST, APPLICATION, SCRATCH = (
     "data.source",
     "data.scan",
+    "data.plan",
     "infra.server",
     "env.host",
     "env.application",

@@ -9,7 +9,7 @@ import humanize
 
 from checks.env import ARTISAN
 from checks.registry import Answer, check, finding, found
-from checks.shared import HOST, SCAN, SCRATCH, SERVER, Planned, planned, server
+from checks.shared import HOST, PLANNED, Planned, planned, server
 from dixis_tui import assets, rows
 from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
@@ -51,7 +51,7 @@ class Speeds:
     " T+45, T+75, T+90 and T+120.",
     severity="warn",
     remedy="ask for a longer window, copy the assets beforehand, or mend what is slow",
-    needs=(SCAN, SERVER, HOST, ARTISAN, SCRATCH),
+    needs=(PLANNED, HOST, ARTISAN),
 )
 def window(ctx: Context) -> Answer:
     plan = planned(ctx)

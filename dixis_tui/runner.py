@@ -316,7 +316,8 @@ class Runner:
         tried: set[str] = set()
         tasks: dict[asyncio.Future[Outcome], Step] = {}
         problems: list[BaseException] = []
-        with ThreadPoolExecutor(phase.side_by_side, thread_name_prefix="check") as pool:
+        pool = ThreadPoolExecutor(phase.side_by_side, thread_name_prefix="check")
+        try:
             while True:
                 for step in () if self.stop.is_set() or problems else wanted:
                     if len(tasks) >= phase.side_by_side:
@@ -333,6 +334,8 @@ class Runner:
                     problem = task.exception()
                     if problem is not None:
                         problems.append(problem)
+        finally:
+            pool.shutdown(wait=False)  # nothing runs by now, but for a console that is ended at once
         if self.stop.is_set():
             raise StoppedError
         if problems:

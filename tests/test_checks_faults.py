@@ -19,9 +19,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+import checks
 from dixis_tui import config as configuration
+from dixis_tui import plan
+from dixis_tui.model import Status
+from dixis_tui.runner import Runner
 from dixis_tui.sandbox import World
 from dixis_tui.target import connected, execute
+from tests.test_console import console, see
 from tests.test_migration import change_config, dixis
 
 SECONDS = 10.0
@@ -247,3 +252,26 @@ def test_a_slow_check_does_not_hold_the_others(shop: World) -> None:
     order = [event["step"] for event in events][-6:]
     assert order[-1] == "preflight.infra.server"
     assert {"preflight.env.host", "preflight.env.rsync", "preflight.data.scan"} <= set(order[:-1])
+
+
+async def test_the_console_answers_while_a_silent_server_is_waited_for(shop: World) -> None:
+    with closing(socket.socket()) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(8)
+        with changed(shop, (f"port = {shop.server_port}", f"port = {silent.getsockname()[1]}")):
+            settings = configuration.load(shop.config)
+        with Runner(plan.build(settings, checks.preflight()), settings) as runner:
+            async with console(runner) as pilot:
+                await see(pilot, "0 Preflight")
+                await pilot.press("R")
+                await see(pilot, "… running")
+                while runner.state.step("preflight.data.scan").status is not Status.PASS:
+                    await pilot.pause(0.05)
+                assert runner.state.step("preflight.infra.server").status is Status.RUNNING
+                await pilot.press("question_mark")
+                await see(pilot, "ask all checks of Preflight again")
+                await pilot.press("escape")
+                while runner.running is not None:
+                    await pilot.pause(0.05)
+                assert runner.state.step("preflight.infra.server").status is Status.ERROR
+                await see(pilot, "could not ask")

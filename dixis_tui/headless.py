@@ -88,12 +88,18 @@ class Headless:
         if self.runner.settled(phase):
             self._print(f"{phase.title}: already done")
             return OK
+        for earlier in self.runner.plan.phases:
+            if earlier.signed_before == phase.id and self._open_signatures(earlier) != OK:
+                return FAILED
         self._heading(phase)
         codes = [OK]
         if phase.side_by_side:
             codes = [self._side_by_side(phase, ())]
             if codes != [OK]:
                 return codes[0]  # nobody signs above an open question
+        if phase.signed_before:
+            self._open_signatures(phase)
+            return OK  # they may wait, until that phase asks for them
         for step in phase.steps:
             if self.runner.state.step(step.id).status.settled:
                 continue
@@ -105,6 +111,15 @@ class Headless:
             if codes[-1] != OK and not phase.go_on:
                 break
         return COULD_NOT_ASK if COULD_NOT_ASK in codes else max(codes)
+
+    def _open_signatures(self, phase: Phase) -> int:
+        """Ask for the sign-offs of a phase that are still open; FAILED when one of them is."""
+        codes = [
+            self._sign(step)
+            for step in phase.steps
+            if step.work is None and not self.runner.state.step(step.id).status.settled
+        ]
+        return max(codes, default=OK)
 
     def checks(self, phase: Phase, only: Collection[str] = ()) -> int:
         """Ask the checks of a phase anew, side by side; the exit code. only: these, by id, and what they need."""

@@ -100,7 +100,7 @@ def rows_of_target(target: TargetConnection, table: str, columns: dict[str, str]
 @pytest.mark.parametrize("kind", KINDS)
 def test_with_the_remedies_applied_every_value_arrives(kind: Kind, make_world: Callable[..., World]) -> None:
     world = make_world(server=kind, hostile=True)
-    dixis(world, "preflight")
+    dixis(world, "preflight", code=1)
     told = dixis(world, "run", "--phase", "schema", "--yes", code=1).stdout
     assert "wait for the operator's word" in told
     with connected(configuration.load(world.config).target, admin=True, database=None) as server:

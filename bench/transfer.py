@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from dixis_tui import config, plan, shape
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import Kind, RunningServer, find_servers, start_server
 from dixis_tui.sandbox.shop import build_shop
+from dixis_tui.step import Step
 from dixis_tui.target import connected, execute, identifier
 
 PEER = "sqlite3-to-mysql"
@@ -142,14 +143,17 @@ class Bench:
                 cursor.execute(statement)
 
     @contextmanager
-    def empty(self) -> Iterator[tuple[Runner, str]]:
-        """A new database with the shop's tables, as the console makes them, and the run that made it."""
-        with self.new_run() as (runner, name):
+    def empty(self, asked: Sequence[Step] = ()) -> Iterator[tuple[Runner, str]]:
+        """A new database with the shop's tables, as the console makes them, and the run that made it.
+
+        asked: checks of the Preflight phase, instead of the snapshot alone.
+        """
+        with self.new_run(asked) as (runner, name):
             _must(runner, "schema")
             yield runner, name
 
     @contextmanager
-    def new_run(self) -> Iterator[tuple[Runner, str]]:
+    def new_run(self, asked: Sequence[Step] = ()) -> Iterator[tuple[Runner, str]]:
         """A run with a snapshot, and the name of its database, which is not there yet."""
         self._round += 1
         name = f"bench_{self._round}"
@@ -163,8 +167,8 @@ class Bench:
         path = self.folder / f"{name}.toml"
         path.write_text(text, encoding="utf-8")
         settings = config.load(path)
-        snapshot = [step for step in checks.preflight() if step.id == "preflight.snapshot"]
-        with Runner(plan.build(settings, snapshot), settings) as runner:
+        snapshot = [step for step in checks.preflight() if step.id == "preflight.data.source"]
+        with Runner(plan.build(settings, asked or snapshot), settings) as runner:
             _must(runner, "preflight")
             try:
                 yield runner, name
@@ -182,18 +186,22 @@ class Bench:
     def ours(self, *, load: bool) -> Cost:
         """Prepare, rows, indexes: the steps an operator runs, from the snapshot on."""
         self._sql(f"SET GLOBAL local_infile = {int(load)}")
-        cost, others = Cost(), Cost()
         with self.empty() as (runner, name):
-            _forget_peak()
-            # The snapshot is the backup's; the rest of the shop is small, and the plan wants it before the indexes.
-            for step in ("data.snapshot", "data.prepare", "data.orders", "data.rest", "data.indexes"):
-                counts = step not in ("data.snapshot", "data.rest")
-                with timed(cost if counts else others, self.server):
-                    outcome = asyncio.run(runner.run_step(step))
-                if not outcome.status.settled:
-                    raise SystemExit(f"{step}: {outcome.summary} {outcome.evidence}")
-            cost.peak = _peak()
-            self._check(name)
+            return self.copied(runner, name)
+
+    def copied(self, runner: Runner, name: str) -> Cost:
+        """What the copy costs in a run whose tables are made."""
+        cost, others = Cost(), Cost()
+        _forget_peak()
+        # The snapshot is the backup's; the rest of the shop is small, and the plan wants it before the indexes.
+        for step in ("data.snapshot", "data.prepare", "data.orders", "data.rest", "data.indexes"):
+            counts = step not in ("data.snapshot", "data.rest")
+            with timed(cost if counts else others, self.server):
+                outcome = asyncio.run(runner.run_step(step))
+            if not outcome.status.settled:
+                raise SystemExit(f"{step}: {outcome.summary} {outcome.evidence}")
+        cost.peak = _peak()
+        self._check(name)
         return cost
 
     def whole(self) -> tuple[Cost, Cost]:

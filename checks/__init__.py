@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from checks import application, configuration, source, space, target
-from checks.registry import REGISTRY, Check
+from checks import data, env, infra, keys, plan, registry, schema, signoffs, timing
+from checks.registry import Check
 from dixis_tui.step import Step
 
-FAMILIES = (configuration, source, target, application, space)
+FAMILIES = (env, infra, schema, data, keys, plan, timing)
 
 
 def all_checks() -> tuple[Check, ...]:
-    """Every check, family by family."""
-    return tuple(check for family in FAMILIES for check in REGISTRY.values() if check.ask.__module__ == family.__name__)
+    """Every check, family by family; one that another needs stands before it."""
+    ordered: dict[str, Check] = {}
+
+    def add(check: Check) -> None:
+        for need in check.needs:
+            add(registry.REGISTRY[need])
+        ordered.setdefault(check.id, check)
+
+    for family in FAMILIES:
+        for check in of_family(family.__name__):
+            add(check)
+    return tuple(ordered.values())
+
+
+def of_family(module: str) -> tuple[Check, ...]:
+    """The checks of one module, as they are registered."""
+    return tuple(check for check in registry.REGISTRY.values() if check.ask.__module__ == module)
 
 
 def preflight() -> tuple[Step, ...]:
-    return tuple(check.step() for check in all_checks())
+    """The checks, and what a person has to confirm beforehand."""
+    return (*(check.step() for check in all_checks()), *signoffs.steps())

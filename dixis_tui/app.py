@@ -217,10 +217,26 @@ class ConsoleApp(App[int]):
             )
         elif not ahead:
             self._ask(self._sign(steps[0]))
-        elif again or any(step.kind is Kind.ACTION for step in ahead):
+        elif (again and not phase.side_by_side) or any(step.kind is Kind.ACTION for step in ahead):
             self._ask(self._phase_asked(phase, ahead, again=again))
         else:
-            self._begin(self._phase(phase, again=False))
+            self._begin(self._phase(phase, again=again))
+
+    @on(requests.AskAgain)
+    def _ask_again(self, request: requests.AskAgain) -> None:
+        if not self._free():
+            return
+        step = self.runner.plan.step(request.step_id)
+        phase = self.runner.plan.phase_of(step.id)
+        if phase.side_by_side:
+            self._begin(self._phase(phase, again=True, only=(step.id,)))
+        else:
+            self._begin(self._run_step(step))
+
+    @on(requests.AllAgain)
+    def _all_again(self, request: requests.AllAgain) -> None:
+        if self._free():
+            self._begin(self._phase(self.runner.plan.phase(request.phase_id), again=True))
 
     @on(requests.Waive)
     def _waive_asked(self, request: requests.Waive) -> None:
@@ -253,8 +269,8 @@ class ConsoleApp(App[int]):
     async def _run_step(self, step: Step) -> None:
         await self.runner.run_step(step.id)
 
-    async def _phase(self, phase: Phase, *, again: bool) -> None:
-        await self.runner.run_phase(phase.id, again=again)
+    async def _phase(self, phase: Phase, *, again: bool, only: Sequence[str] = ()) -> None:
+        await self.runner.run_phase(phase.id, again=again, only=only)
 
     async def _act(self, step: Step) -> None:
         """Preview an action, ask, then run it."""

@@ -391,8 +391,10 @@ def scan(connection: sqlite3.Connection, table: Table) -> TableContents:
     """What the columns of a table hold.
 
     One pass asks cheaply whether each column holds what its declared type lets expect (see _Glance); only columns that
-    do not are asked for everything, value by value.
+    do not are asked for everything, value by value. The connection gives texts as bytes from now on: the smallest value
+    of a column of numbers may be a text, and one that is not UTF-8.
     """
+    connection.text_factory = bytes
     rows = 0
     contents: dict[str, ColumnContents] = {}
     closer: list[Column] = []

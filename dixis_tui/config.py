@@ -11,6 +11,7 @@ import difflib
 import getpass
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -37,6 +38,10 @@ class ConfigError(DixisError):
 
     def __init__(self, what: str, next_step: str) -> None:
         super().__init__(what, safe="nothing was started or changed", next_step=next_step)
+
+
+# Checks run side by side; a person is asked once.
+_RESOLVING = threading.Lock()
 
 
 class Section(BaseModel):
@@ -81,9 +86,10 @@ class Secret(Section):
 
     def resolve(self, what: str) -> str:
         """The secret's value, read once. Raises ConfigError when it is not to be had; what names it for the message."""
-        if self._value is None:
-            self._value = self._read(what)
-        return self._value
+        with _RESOLVING:
+            if self._value is None:
+                self._value = self._read(what)
+            return self._value
 
     @property
     def known(self) -> str | None:
@@ -180,7 +186,7 @@ class Target(Section):
     charset: Literal["utf8mb4"] = "utf8mb4"
     collation: str = "utf8mb4_unicode_ci"
     time_zone: str = "+00:00"
-    connect_timeout: int = Field(default=10, ge=1, le=300)
+    connect_timeout: int = Field(default=7, ge=1, le=300)
     tls: Tls = Tls()
     admin: Admin | None = None
 
@@ -193,7 +199,7 @@ class Ssh(Section):
     user: str
     key: Path | None = None
     known_hosts: Path
-    connect_timeout: int = Field(default=10, ge=1, le=300)
+    connect_timeout: int = Field(default=7, ge=1, le=300)
 
 
 class Host(Section):
@@ -232,11 +238,13 @@ class Index(Section):
 class Schema(Section):
     """[schema]: native builds the tables from the source's schema; artisan has the application's migrations do it.
 
-    accept: findings the operator agrees to beforehand, by the id or the kind that schema.findings prints.
+    accept: findings the operator agrees to beforehand, by the id or the kind that schema.findings prints. leave_out:
+    foreign keys that are not made because rows refer to nothing, as `table.(column)`, each with who decided it and why.
     """
 
     mode: Literal["native", "artisan"] = "native"
     accept: tuple[str, ...] = ()
+    leave_out: dict[str, str] = Field(default_factory=dict)
     indexes: tuple[Index, ...] = (
         Index(name="idx_products_category_featured", table="products", columns=("category_id", "is_featured")),
         Index(name="idx_products_producer_active", table="products", columns=("producer_id", "is_active")),
@@ -248,6 +256,64 @@ class Schema(Section):
         Index(
             name="ft_producers_business_name_description", table="producers", columns=("business_name", "description")
         ),
+    )
+
+
+class Written(Section):
+    """[plan]: the statements and commands of the operators' plan. They are only judged by the checks, never run.
+
+    tuning: SET statements for the server; sql: accounts, indexes and questions; assets: columns that hold paths of
+    files; artisan: arguments of `php artisan`; shell: command lines on the application's host.
+    """
+
+    tuning: tuple[str, ...] = (
+        "SET GLOBAL innodb_buffer_pool_size = '1G'",
+        "SET GLOBAL query_cache_size = '256M'",
+        "SET GLOBAL max_connections = 200",
+        "SET GLOBAL innodb_file_per_table = ON",
+        "SET GLOBAL slow_query_log = 'ON'",
+        "SET GLOBAL long_query_time = 2",
+    )
+    sql: tuple[str, ...] = (
+        "CREATE DATABASE dixis_production CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci",
+        "CREATE USER 'dixis_user'@'%' IDENTIFIED BY 'SECURE_PRODUCTION_PASSWORD'",
+        "GRANT ALL PRIVILEGES ON dixis_production.* TO 'dixis_user'@'%'",
+        "FLUSH PRIVILEGES",
+        "CREATE INDEX idx_products_category_featured ON products (category, is_featured)",
+        "CREATE INDEX idx_products_producer_active ON products (producer_id, is_active)",
+        "CREATE INDEX idx_orders_user_date ON orders (user_id, created_at)",
+        "CREATE INDEX idx_shipping_zones_greece ON shipping_zones (country, region)",
+        "ALTER TABLE products ADD FULLTEXT(name, description)",
+        "ALTER TABLE producers ADD FULLTEXT(business_name, description)",
+        "SELECT 'users' AS table_name, COUNT(*) AS count FROM users UNION ALL SELECT 'products', COUNT(*) FROM products"
+        " UNION ALL SELECT 'orders', COUNT(*) FROM orders UNION ALL SELECT 'producers', COUNT(*) FROM producers",
+        "SELECT 'orphaned_products' AS issue, COUNT(*) AS count FROM products p"
+        " LEFT JOIN producers pr ON p.producer_id = pr.id WHERE pr.id IS NULL",
+        "SELECT AVG(total_tax) AS avg_tax FROM orders WHERE total_tax > 0",
+    )
+    assets: tuple[str, ...] = (
+        "products.main_image",
+        "producers.logo",
+        "producers.covers",
+        "categories.icons",
+        "users.avatar",
+    )
+    artisan: tuple[str, ...] = (
+        "migrate --force --env=production",
+        "migrate:status --env=production",
+        "db:export --connection=sqlite --format=sql",
+        "db:import --connection=mysql --validate=true",
+        "db:verify-integrity",
+        "db:check-integrity --quiet",
+        'down --message="Database maintenance in progress"',
+        "config:clear",
+        "cache:clear",
+        "up",
+    )
+    shell: tuple[str, ...] = (
+        "chmod -R 755 storage/app/public/",
+        "cp database/database.sqlite.backup database/database.sqlite",
+        "sed -i 's/DB_CONNECTION=mysql/DB_CONNECTION=sqlite/' .env",
     )
 
 
@@ -309,11 +375,12 @@ class Conversion(Section):
 
     column: `table.column`. rule: empty-to-null; iso-datetime (times with T, Z or an offset become times of zone); round
     (to the target's scale); epoch (whole seconds since 1970 become times of zone); charset (text that is not valid
-    UTF-8 is read as `from`); quarantine (rows whose value does not fit are set aside in _dixis_quarantine).
+    UTF-8 is read as `from`); quarantine (rows whose value does not fit are set aside in _dixis_quarantine);
+    set-orphans-aside (the same for rows whose foreign key on that column leads to no row).
     """
 
     column: str = Field(pattern=r"^[^.]+\.[^.]+$")
-    rule: Literal["empty-to-null", "iso-datetime", "round", "epoch", "charset", "quarantine"]
+    rule: Literal["empty-to-null", "iso-datetime", "round", "epoch", "charset", "quarantine", "set-orphans-aside"]
     zone: str = "+00:00"
     from_: str = Field(default="", alias="from", pattern=r"^[A-Za-z0-9_-]*$")
 
@@ -454,6 +521,7 @@ class Config(Section):
     assets: Assets | None = None
     vat: Vat = Vat()
     validation: Validation = Validation()
+    plan: Written = Written()
     backup: Backup = Backup()
     watch: Watch = Watch()
 

@@ -19,7 +19,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
 from dixis_tui import catalogue, exact, expressions, json_values, rows
-from dixis_tui.catalogue import Table, TableContents
+from dixis_tui.catalogue import ForeignKey, Table, TableContents
 from dixis_tui.config import Config, Conversion, zone_of
 from dixis_tui.expressions import lower
 from dixis_tui.rows import Range
@@ -40,6 +40,8 @@ QUARANTINE_TABLE = f"""CREATE TABLE IF NOT EXISTS {identifier(QUARANTINE)} (
   PRIMARY KEY (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"""
 KEY = "dixis_key"
+# Rules that set rows aside; all others change values.
+ASIDE = frozenset({"quarantine", "set-orphans-aside"})
 DIGITS = 15
 INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 TEXT_BYTES = {"tinytext": 8, "text": 16, "mediumtext": 24, "longtext": 32}
@@ -70,13 +72,7 @@ class Converted:
 
     def open(self, connection: sqlite3.Connection) -> None:
         """Make the view in a connection to the snapshot, which stays unable to write anything else."""
-        for name, arguments, function in (
-            ("dixis_iso", 2, _iso),
-            ("dixis_round", 2, _round),
-            ("dixis_epoch", 2, _epoch),
-            ("dixis_charset", 2, _charset),
-            ("dixis_misfit", 5, _misfit),
-        ):
+        for name, arguments, function in FUNCTIONS:
             connection.create_function(name, arguments, function, deterministic=True)
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA query_only = OFF")
@@ -85,7 +81,7 @@ class Converted:
 
     @property
     def sets_aside(self) -> bool:
-        return any(rule.rule == "quarantine" for rule, _ in self.rules)
+        return any(rule.rule in ASIDE for rule, _ in self.rules)
 
     def contents(self, connection: sqlite3.Connection, folder: Path, snapshot: str) -> TableContents:
         """What the columns hold once converted; scanned once, the answer is kept in folder."""
@@ -101,8 +97,8 @@ class Converted:
         """Each rule with the number of rows it changes or sets aside."""
         wanted = []
         for rule, column, before in self._stages():
-            after = expression(rule, column, before)
-            wanted.append(f"{after} IS NOT NULL" if rule.rule == "quarantine" else f"({after}) IS NOT ({before})")
+            after = _sql(self.table, rule, column, before)
+            wanted.append(f"{after} IS NOT NULL" if rule.rule in ASIDE else f"({after}) IS NOT ({before})")
         sums = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in wanted)
         found = connection.execute(f"SELECT {sums} FROM main.{catalogue.name(self.table.name)}").fetchone()
         return [(rule, count) for (rule, _), count in zip(self.rules, found, strict=True)]
@@ -115,12 +111,12 @@ class Converted:
             assert mine is not None
             before = now.get(mine.name, catalogue.name(mine.name))
             yield rule, column, before
-            if rule.rule != "quarantine":
+            if rule.rule not in ASIDE:
                 now[mine.name] = expression(rule, column, before)
 
     def aside(self, connection: sqlite3.Connection, span: Range) -> list[Aside]:
         """The rows of a range that are set aside, each with the first reason."""
-        reasons = [(c.name, expression(r, c, b)) for r, c, b in self._stages() if r.rule == "quarantine"]
+        reasons = [(c.name, _sql(self.table, r, c, b)) for r, c, b in self._stages() if r.rule in ASIDE]
         asked = ", ".join(f"{reason} AS r{number}" for number, (_, reason) in enumerate(reasons))
         columns = ", ".join(f"{catalogue.name(c.name)} AS c{n}" for n, c in enumerate(self.table.columns))
         found = connection.execute(
@@ -162,7 +158,9 @@ def problems(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, S
         column = table.column(rule.column_name)
         if column is None or lower(rule.column_name) not in targets:
             found.append(f"[[data.conversions]] names {rule.column}, which is not there on both sides")
-        elif column.name in rows.key_columns(table) and rule.rule != "quarantine":
+        elif rule.rule == "set-orphans-aside" and _reference(table, rule) is None:
+            found.append(f"[[data.conversions]] {rule.column} has no foreign key that rows could be orphans of")
+        elif column.name in rows.key_columns(table) and rule.rule not in ASIDE:
             found.append(f"[[data.conversions]] {rule.column} is the key rows are walked by and cannot be converted")
     return found
 
@@ -178,8 +176,8 @@ def converted(table: Table, wanted: Sequence[Conversion], targets: Mapping[str, 
     now: dict[str, str] = {}
     refused = []
     for rule, column, before in draft._stages():
-        after = expression(rule, column, before)
-        if rule.rule == "quarantine":
+        after = _sql(table, rule, column, before)
+        if rule.rule in ASIDE:
             refused.append(f"{after} IS NULL")
         else:
             now[lower(rule.column_name)] = after
@@ -218,6 +216,26 @@ def keep_aside(target: TargetConnection, run_id: str, taking: str, table: str, a
 
 
 # The rules, as SQL and as functions of SQLite's. A function answers None for a value its rule does not speak of.
+
+
+def _sql(table: Table, rule: Conversion, column: ShapeColumn, before: str) -> str:
+    """expression(), and the reason why a row is an orphan, NULL when it is none."""
+    key = _reference(table, rule) if rule.rule == "set-orphans-aside" else None
+    if key is None:
+        return expression(rule, column, before)
+    mine = [f"{catalogue.name(table.name)}.{catalogue.name(one)}" for one in key.columns]
+    theirs = [f"parent.{catalogue.name(one)}" for one in key.references]
+    equal = " AND ".join(f"{a} = {b}" for a, b in zip(theirs, mine, strict=True))
+    given = " AND ".join(f"{one} IS NOT NULL" for one in mine)
+    reason = f"refers to no row of {key.table}".replace("'", "''")
+    there = f"SELECT 1 FROM main.{catalogue.name(key.table)} AS parent WHERE {equal}"
+    return f"CASE WHEN {given} AND NOT EXISTS ({there}) THEN '{reason}' END"
+
+
+def _reference(table: Table, rule: Conversion) -> ForeignKey | None:
+    """The foreign key that begins with a rule's column."""
+    named = (key for key in table.foreign_keys if key.columns[0].lower() == rule.column_name.lower())
+    return next((key for key in named if len(key.references) == len(key.columns)), None)
 
 
 def expression(rule: Conversion, column: ShapeColumn, before: str) -> str:
@@ -283,15 +301,21 @@ def _round(number: float, scale: int) -> float | int | None:
     except InvalidOperation:
         return None
     if scale == 0:
-        return int(exact)
+        return int(exact) if -(1 << 63) <= exact < 1 << 63 else None
     return float(exact) if len(exact.as_tuple().digits) <= DIGITS else None
 
 
-def _misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str | None:
+def misfit(held: str, value: Value, kind: str, full: str, nullable: int) -> str | None:
     """Why a value does not fit a column, None when it does."""
     if value is None:
         return None if nullable else "NULL, and the column takes none"
     text = ""
+    if held == "blob" and kind in rows.TEXT_KINDS:
+        assert isinstance(value, bytes)
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return "a blob that is no text, in a column of texts"
     if held == "text":
         assert isinstance(value, bytes)
         try:
@@ -367,3 +391,13 @@ def _is_moment(text: str, kind: str, full: str) -> bool:
     except ValueError:
         return False
     return kind != "timestamp" or 1970 < moment.year < 2038
+
+
+# What the rules call by name.
+FUNCTIONS = (
+    ("dixis_iso", 2, _iso),
+    ("dixis_round", 2, _round),
+    ("dixis_epoch", 2, _epoch),
+    ("dixis_charset", 2, _charset),
+    ("dixis_misfit", 5, misfit),
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -17,7 +17,8 @@ from typing import TextIO
 import click
 
 from dixis_tui.config import ConfigError
-from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, StoppedError
+from dixis_tui.journal import Event
+from dixis_tui.model import DixisError, Finding, Kind, Outcome, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
 
@@ -87,8 +88,18 @@ class Headless:
         if self.runner.settled(phase):
             self._print(f"{phase.title}: already done")
             return OK
+        for earlier in self.runner.plan.phases:
+            if earlier.signed_before == phase.id and self._open_signatures(earlier) != OK:
+                return FAILED
         self._heading(phase)
         codes = [OK]
+        if phase.side_by_side:
+            codes = [self._side_by_side(phase, ())]
+            if codes != [OK]:
+                return codes[0]  # nobody signs above an open question
+        if phase.signed_before:
+            self._open_signatures(phase)
+            return OK  # they may wait, until that phase asks for them
         for step in phase.steps:
             if self.runner.state.step(step.id).status.settled:
                 continue
@@ -100,6 +111,32 @@ class Headless:
             if codes[-1] != OK and not phase.go_on:
                 break
         return COULD_NOT_ASK if COULD_NOT_ASK in codes else max(codes)
+
+    def _open_signatures(self, phase: Phase) -> int:
+        """Ask for the sign-offs of a phase that are still open; FAILED when one of them is."""
+        codes = [
+            self._sign(step)
+            for step in phase.steps
+            if step.work is None and not self.runner.state.step(step.id).status.settled
+        ]
+        return max(codes, default=OK)
+
+    def checks(self, phase: Phase, only: Collection[str] = ()) -> int:
+        """Ask the checks of a phase anew, side by side; the exit code. only: these, by id, and what they need."""
+        self._heading(phase)
+        with self._listening():
+            return self._side_by_side(phase, only, again=True)
+
+    def _side_by_side(self, phase: Phase, only: Collection[str], *, again: bool = False) -> int:
+        begun = len(self.runner.events)
+        try:
+            asyncio.run(self.runner.run_phase(phase.id, only=only, again=again))
+        except StoppedError:
+            self._stopped = True
+            return FAILED
+        asked = {event.data["step"] for event in self.runner.events[begun:] if event.kind == "step-finished"}
+        codes = [_code(self.runner.state.step(step).status) for step in asked]
+        return COULD_NOT_ASK if COULD_NOT_ASK in codes else max(codes, default=OK)
 
     def _agree(self, phase: Phase) -> None:
         """Ask once a phase before anything is changed. Raises ConfigError when the operator does not agree."""
@@ -186,11 +223,23 @@ class Headless:
         seconds = self.runner.state.step(step.id).seconds
         took = f"  {seconds:.1f} s" if seconds is not None and seconds >= 0.05 else ""
         self._print(f"  {outcome.status.glyph} {outcome.status:<8} {step.id}  {outcome.summary}{took}")
-        if outcome.status is not Status.PASS:
+        if outcome.status is not Status.PASS and not outcome.findings:
             for line in outcome.evidence[:EVIDENCE]:
                 self._print(f"           {line}")
-        for line in outcome.remedy:
-            self._print(f"           next: {line}")
+        for finding in outcome.findings:
+            if finding.status is not Status.PASS:
+                self._finding(finding)
+        if not outcome.findings:
+            for line in outcome.remedy:
+                self._print(f"           next: {line}")
+
+    def _finding(self, finding: Finding) -> None:
+        place = f"{finding.place}: " if finding.place else ""
+        self._print(f"           {finding.status.glyph} {place}{finding.message}")
+        for one in finding.examples:
+            self._print(f"               {one.key}: {one.value}")
+        for line in finding.remedy:
+            self._print(f"               | {line}")
 
     def _stop(self, signal_name: str) -> None:
         self._print(f"\n{signal_name}: stopping at the next safe point; once more stops at once")
@@ -205,11 +254,29 @@ class Headless:
             print(text, file=self.out, flush=True)
 
     def _hear(self, notice: Notice) -> None:
-        if isinstance(notice, LogLine) and self.verbose:
+        if isinstance(notice, Event):
+            self._ended(notice)
+        elif isinstance(notice, LogLine) and self.verbose:
             self._print(f"           {notice.step}: {notice.text}")
-        elif isinstance(notice, Progress) and notice.state.ended and notice.part != "stream":
+        elif (
+            isinstance(notice, Progress)
+            and notice.state.ended
+            and notice.part != "stream"
+            and (self.verbose or self._in_order(notice.step))
+        ):
             total = "" if notice.total is None or notice.total == notice.done else f" of {notice.total:,}"
             self._print(f"           {notice.item}: {notice.done:,}{total} {notice.unit} {notice.note}".rstrip())
+
+    def _in_order(self, step_id: str) -> bool:
+        """True for a step of a phase whose steps run one by one: the progress of checks among others only confuses."""
+        return not self.runner.plan.phase_of(step_id).side_by_side
+
+    def _ended(self, event: Event) -> None:
+        """Tell the answer of a check that ran beside others."""
+        if event.kind == "step-finished":
+            step = self.runner.plan.step(event.data["step"])
+            if self.runner.plan.phase_of(step.id).side_by_side and step.work is not None:
+                self._outcome(step, Outcome.model_validate(event.data["outcome"]))
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

@@ -279,6 +279,8 @@ class SshHost(Host):
         self._client: paramiko.SSHClient | None = None
         self._sftp: paramiko.SFTPClient | None = None
         self._lock = threading.RLock()
+        # One SFTP session takes one question at a time; transfers of whole files have their own.
+        self._one_at_a_time = threading.RLock()
 
     def connect(self) -> paramiko.SSHClient:
         """The live connection. Raises HostError that tells an unknown key, a refused login and silence apart."""
@@ -385,7 +387,7 @@ class SshHost(Host):
 
     def read(self, path: str, offset: int = 0, length: int | None = None) -> bytes:
         try:
-            with self._files().open(path, "rb") as file:
+            with self._one_at_a_time, self._files().open(path, "rb") as file:
                 file.seek(offset)
                 return bytes(file.read(length))
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -403,6 +405,10 @@ class SshHost(Host):
         self._replace(path, mode, send)
 
     def _replace(self, path: str, mode: int, send: Callable[[paramiko.SFTPFile], None]) -> None:
+        with self._one_at_a_time:
+            self._replace_alone(path, mode, send)
+
+    def _replace_alone(self, path: str, mode: int, send: Callable[[paramiko.SFTPFile], None]) -> None:
         try:
             files = self._files()
             old = self.stat(path)
@@ -434,7 +440,8 @@ class SshHost(Host):
 
     def stat(self, path: str) -> FileFacts | None:
         try:
-            facts = self._files().stat(path)
+            with self._one_at_a_time:
+                facts = self._files().stat(path)
         except FileNotFoundError:
             return None
         except (OSError, EOFError, paramiko.SSHException) as error:
@@ -453,7 +460,8 @@ class SshHost(Host):
         temporary = destination.with_name(f"{destination.name}{TEMPORARY}{secrets.token_hex(4)}")
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                self._files().getfo(path, file)
+                with self.connect().open_sftp() as files:
+                    files.getfo(path, file)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(destination)

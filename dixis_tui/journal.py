@@ -50,6 +50,8 @@ CAME_HOME = "came-home"
 PLACING = "home-placing"
 # The operator agreed to an action: data has the steps, and the database's name where it had to be typed.
 CONFIRMED = "confirmed"
+# A fact of a skipped check: the step that was not well, whose next answer opens it again.
+WAITS_FOR = "waits_for"
 
 _metadata = MetaData()
 _events = Table(
@@ -346,11 +348,15 @@ def advance(state: RunState, one: Event) -> RunState:
             return _with(state, data["step"], status=Status.RUNNING, started_at=one.at, finished_at=None)
         case "step-finished":
             outcome = Outcome.model_validate(data["outcome"])
+            state = _asked_again(state, data["step"])
             return _with(state, data["step"], status=outcome.status, outcome=outcome, finished_at=one.at)
         case "step-interrupted":
             return _with(state, data["step"], status=Status.INTERRUPTED, finished_at=one.at)
         case "step-waived":
-            outcome = Outcome(status=Status.WAIVED, summary=f"waived by {data['name']}: {data['note']}")
+            found = state.step(data["step"]).outcome or Outcome(status=Status.WAIVED, summary="")
+            summary = f"waived by {data['name']}: {data['note']}"
+            outcome = found.model_copy(update={"status": Status.WAIVED, "summary": summary})
+            state = _asked_again(state, data["step"])
             return _with(state, data["step"], status=Status.WAIVED, outcome=outcome, finished_at=one.at)
         case "refused":
             outcome = Outcome.model_validate(data["outcome"])
@@ -378,6 +384,16 @@ def advance(state: RunState, one: Event) -> RunState:
             return replace(state, steps=steps, switched=True)
         case _:
             return state  # notes of steps for themselves
+
+
+def _asked_again(state: RunState, step_id: str) -> RunState:
+    """The state without the checks that were skipped because of this step: it has a new answer, so they are open."""
+    kept = {
+        name: step
+        for name, step in state.steps.items()
+        if step.status is not Status.SKIP or step.outcome is None or step.outcome.facts.get(WAITS_FOR) != step_id
+    }
+    return state if len(kept) == len(state.steps) else replace(state, steps=kept)
 
 
 def interrupted(state: RunState) -> RunState:

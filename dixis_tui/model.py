@@ -55,7 +55,7 @@ class Kind(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a step stands. The last six are ends; FAIL is an answer, ERROR is "could not ask"."""
+    """Where a step stands. The last six are ends; FAIL is an answer, ERROR is "could not ask", SKIP is "not asked"."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -65,11 +65,12 @@ class Status(StrEnum):
     FAIL = "fail"
     ERROR = "error"
     WAIVED = "waived"
+    SKIP = "skip"
 
     @property
     def settled(self) -> bool:
         """True when the plan may go on past this step."""
-        return self in (Status.PASS, Status.WARN, Status.WAIVED)
+        return self in (Status.PASS, Status.WARN, Status.WAIVED, Status.SKIP)
 
     @property
     def glyph(self) -> str:
@@ -81,14 +82,46 @@ class Status(StrEnum):
         return self.settled or self in (Status.FAIL, Status.ERROR)
 
 
-_GLYPHS = dict(zip(Status, "·…~✓!✗?–", strict=True))
+_GLYPHS = dict(zip(Status, "·…~✓!✗?–»", strict=True))
+
+
+class Example(BaseModel):
+    """One row of a finding. key: how to find it again, `id = 7`; value: what it holds there."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key: str
+    value: str
+
+
+class Finding(BaseModel):
+    """One thing a check has found.
+
+    status: fail, warn, or pass for a note that stops nobody; rows: how many it concerns, 0 where it is not about rows;
+    remedy: lines ready to copy, for the configuration, SQL or a shell; a line "or" stands between two ways out.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    status: Status
+    message: str
+    table: str = ""
+    column: str = ""
+    rows: int = 0
+    examples: tuple[Example, ...] = ()
+    remedy: tuple[str, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The table and column it is about, empty when it is about neither."""
+        return ".".join(filter(None, (self.table, self.column)))
 
 
 class Outcome(BaseModel):
     """What a step found or did.
 
     summary: one line; evidence: lines a reviewer would want to read; remedy: lines that say what to do,
-    commands ready to copy; facts: JSON values other steps or reports read.
+    commands ready to copy; facts: JSON values other steps or reports read; findings: what a check found, one by one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -97,6 +130,7 @@ class Outcome(BaseModel):
     summary: str
     evidence: tuple[str, ...] = ()
     remedy: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     facts: Mapping[str, Any] = Field(default_factory=dict)
 
 
@@ -110,6 +144,11 @@ def warned(summary: str, evidence: Sequence[str] = (), remedy: Sequence[str] = (
 
 def failed(summary: str, evidence: Sequence[str] = (), remedy: Sequence[str] = (), **facts: Any) -> Outcome:
     return Outcome(status=Status.FAIL, summary=summary, evidence=tuple(evidence), remedy=tuple(remedy), facts=facts)
+
+
+def skipped(reason: str, **facts: Any) -> Outcome:
+    """A check that was not asked, and why."""
+    return Outcome(status=Status.SKIP, summary=reason, facts=facts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from dixis_tui.step import Phase, Plan, Step
 # Minutes after the window has opened by which the operators' plan wants a phase done.
 MINUTES = {"schema": 15, "data": 45, "assets": 75, "validation": 90, "cutover": 120}
 
+# Checks of the Preflight phase that run at the same time: enough that one which waits does not hold the others.
+SIDE_BY_SIDE = 6
+
 INVALIDATES = {"schema": ("data", "validation", "cutover"), "data": ("validation", "cutover")}
 
 
@@ -40,7 +43,9 @@ def build(config: Config, preflight: Sequence[Step]) -> Plan:
                 steps=steps,
                 # Checks stand alone: the operator wants all their answers at once.
                 go_on=name in ("preflight", "watch"),
+                side_by_side=SIDE_BY_SIDE if name == "preflight" else 0,
                 minutes=MINUTES.get(name),
+                signed_before="cutover" if name == "preflight" else "",
                 before_switch=name in ("schema", "data"),
                 invalidates=INVALIDATES.get(name, ()),
             )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 import humanize
 from pydantic import BaseModel, ConfigDict
 
 from dixis_tui import downtime
 from dixis_tui.journal import RunState, Signature
-from dixis_tui.model import Status
+from dixis_tui.model import Example, Finding, Status
 from dixis_tui.runner import Runner
-from dixis_tui.step import Step
+from dixis_tui.step import Phase, Step
 
 
 class _Frozen(BaseModel):
@@ -26,6 +27,7 @@ class StepReport(_Frozen):
     summary: str
     evidence: tuple[str, ...]
     remedy: tuple[str, ...]
+    findings: tuple[Finding, ...]
     seconds: float | None
     signatures: tuple[dict[str, str], ...]
 
@@ -114,6 +116,7 @@ def _step(step: Step, state: RunState) -> StepReport:
         summary=outcome.summary if outcome else "",
         evidence=outcome.evidence if outcome else (),
         remedy=outcome.remedy if outcome else (),
+        findings=outcome.findings if outcome else (),
         seconds=now.seconds,
         signatures=tuple(_signature(signature) for signature in now.signatures),
     )
@@ -121,6 +124,95 @@ def _step(step: Step, state: RunState) -> StepReport:
 
 def _signature(signature: Signature) -> dict[str, str]:
     return {"role": signature.role, "name": signature.name, "note": signature.note, "at": signature.at}
+
+
+class PreflightFinding(_Frozen):
+    """One line of a preflight's answer. status: note, warn or fail of the finding; error, skip, waived of its check."""
+
+    check: str
+    status: str
+    table: str
+    column: str
+    rows: int
+    examples: tuple[Example, ...]
+    message: str
+    remedy: tuple[str, ...]
+
+
+class PreflightSummary(_Frozen):
+    """How many checks answered what; status: the worst of them."""
+
+    status: Status
+    checks: int
+    answers: dict[str, int]
+    findings: int
+    rows: int
+    seconds: float
+
+
+class Preflight(_Frozen):
+    """What `dixis preflight --json` prints."""
+
+    summary: PreflightSummary
+    findings: tuple[PreflightFinding, ...]
+
+
+def preflight(runner: Runner, phase: Phase, only: Collection[str] = ()) -> Preflight:
+    """What the checks of a phase have found. only: of these, and of what they need where that is not well."""
+    wanted = set(only)
+    for step in reversed(phase.steps):
+        if step.id in wanted:
+            wanted.update(need for need in step.needs if not runner.state.step(need).status.settled)
+    steps = [step for step in phase.steps if step.work and (not only or step.id in wanted)]
+    findings = tuple(one for step in steps for one in _findings(phase, step, runner.state))
+    statuses = [runner.state.step(step.id).status for step in steps]
+    worst = next((one for one in (Status.ERROR, Status.FAIL, Status.WARN) if one in statuses), Status.PASS)
+    answers = {str(one): statuses.count(one) for one in Status if one in statuses}
+    told = [one for one in findings if one.status in ("fail", "warn")]
+    return Preflight(
+        summary=PreflightSummary(
+            status=worst,
+            checks=len(steps),
+            answers=answers,
+            findings=len(told),
+            rows=sum(one.rows for one in told),
+            seconds=_elapsed(runner.state, steps),
+        ),
+        findings=findings,
+    )
+
+
+def _elapsed(state: RunState, steps: Sequence[Step]) -> float:
+    """Seconds between the first beginning and the last end of steps that ran beside each other."""
+    times = [
+        datetime.fromisoformat(at)
+        for step in steps
+        for at in (state.step(step.id).started_at, state.step(step.id).finished_at)
+        if at
+    ]
+    return round((max(times) - min(times)).total_seconds(), 3) if times else 0.0
+
+
+def _findings(phase: Phase, step: Step, state: RunState) -> Iterator[PreflightFinding]:
+    """The findings of a check; one made of its answer where that is error or skip."""
+    now = state.step(step.id)
+    if now.outcome is None:
+        return
+    found = now.outcome.findings
+    if not found and now.status in (Status.ERROR, Status.FAIL, Status.SKIP):
+        found = (Finding(status=now.status, message=now.outcome.summary, remedy=now.outcome.remedy),)
+    for one in found:
+        status = "note" if one.status is Status.PASS else "waived" if now.status is Status.WAIVED else str(one.status)
+        yield PreflightFinding(
+            check=step.id.removeprefix(phase.id + "."),
+            status=status,
+            table=one.table,
+            column=one.column,
+            rows=one.rows,
+            examples=one.examples,
+            message=one.message,
+            remedy=one.remedy,
+        )
 
 
 def summary(report: Report) -> Iterator[str]:
@@ -171,5 +263,10 @@ def markdown(report: Report) -> Iterator[str]:
             if step.evidence:
                 yield ""
                 yield from (f"    {line}" for line in step.evidence)
-            for line in step.remedy:
+            for one in step.findings:
+                place = f"{one.place}: " if one.place else ""
+                yield f"- {'note' if one.status is Status.PASS else one.status}: {place}{one.message}"
+                yield from (f"  - {example.key}: {example.value}" for example in one.examples)
+                yield from (f"      {line}" for line in one.remedy)
+            for line in () if step.findings else step.remedy:
                 yield f"- next: {line}"

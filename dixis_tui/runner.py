@@ -10,7 +10,8 @@ import asyncio
 import getpass
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO, TypeVar
@@ -19,8 +20,8 @@ from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
 from dixis_tui.host import Host, LocalHost, open_host
-from dixis_tui.journal import CONFIRMED, Event, Journal, Lock, RunState, advance, fold, interrupted
-from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, StoppedError
+from dixis_tui.journal import CONFIRMED, WAITS_FOR, Event, Journal, Lock, RunState, advance, fold, interrupted
+from dixis_tui.model import DixisError, Example, Finding, Kind, Outcome, Progress, Status, StoppedError, skipped
 from dixis_tui.step import Phase, Plan, Step
 
 
@@ -57,7 +58,8 @@ class Runner:
         self.stop = threading.Event()
         self.gate = Gate()
         self._listeners: list[Listener] = []
-        self._running: str | None = None
+        self._running: dict[str, None] = {}
+        self._recording = threading.RLock()
         self._local = LocalHost()
         self._app_host: Host = open_host(config.host) if config.host.ssh else self._local
         self._lock = Lock(self.run_dir)
@@ -111,8 +113,8 @@ class Runner:
 
     @property
     def running(self) -> str | None:
-        """Id of the step that runs now in this process."""
-        return self._running
+        """Id of the step that runs now in this process, the one begun first where several do."""
+        return next(iter(self._running), None)
 
     def driven(self) -> bool:
         """True when some console drives this run now."""
@@ -166,8 +168,12 @@ class Runner:
         """Why a step cannot run now; None when it can. Checks and the rollback can always run."""
         if self.watch:
             return "this console only watches the run"
-        if self._running is not None:
-            return f"{self._running} is running"
+        if self._running:
+            return f"{self.running} is running"
+        return self._order(step)
+
+    def _order(self, step: Step) -> str | None:
+        """What the plan's order has against a step now."""
         phase = self.plan.phase_of(step.id)
         if step.kind is Kind.CHECK or phase is self.plan.rollback:
             return None
@@ -181,6 +187,8 @@ class Runner:
             if self._state.switched and all(before.kind is Kind.CHECK for before in earlier.steps):
                 continue  # questions about the time before the switch
             for before in earlier.steps:
+                if before.kind is Kind.SIGNOFF and self._may_wait(earlier, phase):
+                    continue
                 if not self._state.step(before.id).status.settled:
                     return f"{before.id} comes first ({self._state.step(before.id).status})"
         for before in phase.steps:
@@ -190,6 +198,13 @@ class Runner:
             if not status.settled and not (step.kind is Kind.SIGNOFF and before.kind is Kind.SIGNOFF):
                 return f"{before.id} comes first ({status})"
         return None
+
+    def _may_wait(self, earlier: Phase, phase: Phase) -> bool:
+        """Whether the sign-offs of an earlier phase are not yet asked for by this one."""
+        if not earlier.signed_before:
+            return False
+        phases = self.plan.phases
+        return phases.index(phase) < phases.index(self.plan.phase(earlier.signed_before))
 
     def preview(self, step: Step) -> list[str]:
         """Exactly what an action would do, secrets taken out; empty for other kinds. Raises what the step raises."""
@@ -222,17 +237,21 @@ class Runner:
         self.stop.clear()
         return await self._run(self.plan.step(step_id))
 
-    async def _run(self, step: Step) -> Outcome:
+    async def _run(self, step: Step, pool: ThreadPoolExecutor | None = None) -> Outcome:
+        """pool: whose threads do the work; the steps in it run side by side."""
         if step.work is None:
             raise NotNowError(f"{step.id} is a {step.kind}: a person confirms it.", next_step="sign it")
-        obstacle = self.obstacle(step)
+        obstacle = self.obstacle(step) if pool is None else self._order(step)
         if obstacle:
             raise NotNowError(f"{step.id} cannot run now: {obstacle}.", safe="nothing was changed")
-        self._running = step.id
+        unmet = self._unmet(step)
+        if unmet:
+            return self._skip(step, unmet)
+        self._running[step.id] = None
         try:
             self.record("step-started", {"step": step.id})
             try:
-                outcome = await asyncio.to_thread(step.work, self._context(step.id))
+                outcome = await asyncio.get_running_loop().run_in_executor(pool, step.work, self._context(step.id))
             except StoppedError:
                 self.record("step-interrupted", {"step": step.id})
                 raise
@@ -246,36 +265,62 @@ class Runner:
             self._end_rollback()
             return outcome
         finally:
-            self._running = None
-            self.gate.resume()
+            self._running.pop(step.id, None)
+            if not self._running:
+                self.gate.resume()
 
     def pause(self) -> None:
         """Let the running step hold at its next safe point; what is in flight is finished first."""
-        if self._running is not None and not self.gate.paused:
+        if self.running is not None and not self.gate.paused:
             self.gate.pause()
-            self.record("paused", {"step": self._running, "name": self.operator})
+            self.record("paused", {"step": self.running, "name": self.operator})
 
     def resume(self) -> float:
         """Let a paused step go on; the seconds it was paused."""
-        if self._running is None or not self.gate.paused:
+        if self.running is None or not self.gate.paused:
             return 0.0
         seconds = self.gate.resume()
-        self.record("resumed", {"step": self._running, "name": self.operator})
+        self.record("resumed", {"step": self.running, "name": self.operator})
         return seconds
+
+    def _unmet(self, step: Step) -> str:
+        """The first of the checks a step needs that is not well, empty when all are."""
+
+        def well(need: str) -> bool:
+            now = self._state.step(need)
+            waits = now.outcome is not None and WAITS_FOR in now.outcome.facts
+            return now.status.settled and not (now.status is Status.SKIP and waits)
+
+        return next((need for need in step.needs if not well(need)), "")
+
+    def _skip(self, step: Step, unmet: str) -> Outcome:
+        """Record that a check was not asked because one it needs is not well."""
+        status = self._state.step(unmet).status
+        word = "has not run" if status is Status.PENDING else f"stands at {status}"
+        outcome = skipped(f"not asked: {unmet} {word}", **{WAITS_FOR: unmet})
+        self.record("step-finished", {"step": step.id, "outcome": outcome.model_dump(mode="json")})
+        return outcome
 
     def _end_rollback(self) -> None:
         """Record the end of a rollback once every step of it has settled, however they were run."""
         if self._state.rollback_begun and self.settled(self.plan.rollback):
             self.record("rolled-back")
 
-    async def run_phase(self, phase_id: str, *, again: bool = False) -> Status:
+    async def run_phase(self, phase_id: str, *, again: bool = False, only: Collection[str] = ()) -> Status:
         """Run the steps of a phase in order until one does not settle, or a person is needed; the phase's status after.
 
-        again: start over, settled steps included; otherwise settled steps are left alone. Raises StoppedError after the
-        running step when the operator asked to stop, even if that step never looked.
+        again: start over, settled steps included; otherwise settled steps are left alone. only: of checks that run side
+        by side, these and what they need; signatures among them stay. Raises StoppedError after the running step when
+        the operator asked to stop, even if that step never looked.
         """
         self.stop.clear()
         phase = self.plan.phase(phase_id)
+        if phase.side_by_side:
+            wanted = self._with_needs(phase, only)
+            if again:
+                self.reset(phase, wanted)
+            await self._run_side_by_side(phase, wanted)
+            return self.phase_status(phase)
         if again:
             self.reset(phase)
         for step in phase.steps:
@@ -290,14 +335,59 @@ class Runner:
                 break
         return self.phase_status(phase)
 
+    async def _run_side_by_side(self, phase: Phase, wanted: Sequence[Step]) -> None:
+        """Run those of these checks that are open, so many at a time, each as soon as the checks it needs have ended.
+
+        When the operator asks to stop, no further one is begun. Raises StoppedError then, else the first unforeseen
+        error, once all that run have come to their end.
+        """
+        tried: set[str] = set()
+        tasks: dict[asyncio.Future[Outcome], Step] = {}
+        problems: list[BaseException] = []
+        pool = ThreadPoolExecutor(phase.side_by_side, thread_name_prefix="check")
+        try:
+            while True:
+                for step in () if self.stop.is_set() or problems else wanted:
+                    if len(tasks) >= phase.side_by_side:
+                        break
+                    ready = all(need in tried or self._state.step(need).status.settled for need in step.needs)
+                    begun = step.id in tried or step in tasks.values()
+                    if ready and not begun and not self._state.step(step.id).status.settled:
+                        tasks[asyncio.ensure_future(self._run(step, pool))] = step
+                if not tasks:
+                    break
+                ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    tried.add(tasks.pop(task).id)
+                    problem = task.exception()
+                    if problem is not None:
+                        problems.append(problem)
+        finally:
+            pool.shutdown(wait=False)  # nothing runs by now, but for a console that is ended at once
+        if self.stop.is_set():
+            raise StoppedError
+        if problems:
+            raise problems[0]
+
+    def _with_needs(self, phase: Phase, only: Collection[str]) -> list[Step]:
+        """The steps of a phase that answer by themselves: all, or those named and what they need."""
+        checks = [step for step in phase.steps if step.work is not None]
+        if not only:
+            return checks
+        wanted = set(only)
+        for step in reversed(checks):  # what a step needs stands before it
+            if step.id in wanted:
+                wanted.update(step.needs)
+        return [step for step in checks if step.id in wanted]
+
     async def rollback(self) -> Status:
         """Take the application back: every step of the rollback, from the first, whatever was done before."""
         return await self.run_phase(self.plan.rollback.id, again=True)
 
-    def reset(self, phase: Phase, *, since: Step | None = None) -> None:
+    def reset(self, phase: Phase, only: Sequence[Step] = (), *, since: Step | None = None) -> None:
         """Count a phase's steps, and those whose answers rest on them, as pending again; what they did stays as it is.
 
-        since: only this one of the phase's and those behind it.
+        only: these steps of it, and no others. since: only this one of the phase's and those behind it.
 
         Raises NotNowError for a phase that may not start over while the application is on the target.
         """
@@ -310,7 +400,7 @@ class Runner:
             )
         phases = (phase, *(self.plan.phase(name) for name in phase.invalidates))
         kept = phase.steps[: phase.steps.index(since)] if since else ()
-        every = (step for one in phases for step in one.steps if step not in kept)
+        every = only or [step for one in phases for step in one.steps if step not in kept]
         begun = [step.id for step in every if step.id in self._state.steps]
         if begun:
             self.record("phase-reset", {"steps": begun})
@@ -380,8 +470,13 @@ class Runner:
         self._allow_writing()
         step = self.plan.step(step_id)
         status = self._state.step(step_id).status
-        if step.kind is not Kind.CHECK or status not in (Status.FAIL, Status.ERROR):
+        if step.kind is not Kind.CHECK or status not in (Status.WARN, Status.FAIL, Status.ERROR):
             raise NotNowError(f"{step_id} cannot be waived: it is a {step.kind} and stands at {status}.")
+        if status is Status.FAIL and not step.waivable_fail:
+            raise NotNowError(
+                f"{step_id} cannot be waived: its answer is no.",
+                next_step="apply a remedy it names, in the source or in the configuration, and ask again",
+            )
         if not step.waivable:
             raise NotNowError(
                 f"{step_id} cannot be waived: what it asks must be so.", next_step="mend what it names, or roll back"
@@ -394,8 +489,9 @@ class Runner:
 
     def record(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """An event into the journal, then to the listeners."""
-        added = self._journal.append(kind, data)
-        self._state = advance(self._state, added)
+        with self._recording:
+            added = self._journal.append(kind, data)
+            self._state = advance(self._state, added)
         self._tell(added)
 
     def _allow_writing(self) -> None:
@@ -436,6 +532,18 @@ class Runner:
                 "summary": self._redact(outcome.summary),
                 "evidence": tuple(self._redact(line) for line in outcome.evidence),
                 "remedy": tuple(self._redact(line) for line in outcome.remedy),
+                "findings": tuple(self._redacted_finding(finding) for finding in outcome.findings),
+            }
+        )
+
+    def _redacted_finding(self, finding: Finding) -> Finding:
+        return finding.model_copy(
+            update={
+                "message": self._redact(finding.message),
+                "remedy": tuple(self._redact(line) for line in finding.remedy),
+                "examples": tuple(
+                    Example(key=self._redact(one.key), value=self._redact(one.value)) for one in finding.examples
+                ),
             }
         )
 

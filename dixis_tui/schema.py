@@ -24,8 +24,9 @@ from dixis_tui.config import Config, Index, Target
 from dixis_tui.context import Context
 from dixis_tui.differences import Difference
 from dixis_tui.expressions import lower
-from dixis_tui.model import Kind, Outcome, Status, failed, passed, warned
+from dixis_tui.model import DixisError, Kind, Outcome, Status, failed, passed, warned
 from dixis_tui.names import Names, target_names
+from dixis_tui.nearest import nearest
 from dixis_tui.rows import Field
 from dixis_tui.shape import Definition, ShapeColumn
 from dixis_tui.source import Snapshot, latest_snapshot, located, open_readonly, reading
@@ -294,7 +295,32 @@ def translated(ctx: Context, connection: TargetConnection) -> Translation:
         merged=merged,
         names=ctx.config.names,
     )
-    return replace(translation, findings=tuple(_unless_converted(ctx.config, f) for f in translation.findings))
+    left_out = _without_keys(translation, ctx.config.schema_section.leave_out)
+    return replace(left_out, findings=tuple(_unless_converted(ctx.config, f) for f in left_out.findings))
+
+
+def _without_keys(translation: Translation, leave_out: Mapping[str, str]) -> Translation:
+    """The translation without the foreign keys that somebody has signed for, each told as a note."""
+    tables, notes, open_ones = [], [], dict(leave_out)
+    for table in translation.tables:
+        kept = {}
+        for name, line in table.foreign_keys.items():
+            columns, _, _ = shape.foreign_key(line)
+            key = f"{table.name}.({', '.join(columns)})"
+            if key in leave_out:
+                open_ones.pop(key, None)
+                what = f"foreign key ({', '.join(columns)}) is left out: {leave_out[key]}"
+                notes.append(Finding("note", table.name, f"({', '.join(columns)})", "foreign-key", what))
+            else:
+                kept[name] = line
+        tables.append(replace(table, foreign_keys=kept))
+    if open_ones:
+        raise DixisError(
+            f"[schema] leave_out names {', '.join(open_ones)}, which is no foreign key that would be made.",
+            safe="nothing was created",
+            next_step="take it out of the configuration; its keys are written table.(column)",
+        )
+    return replace(translation, tables=tuple(tables), findings=(*translation.findings, *notes))
 
 
 def _unless_converted(config: Config, finding: Finding) -> Finding:
@@ -587,13 +613,13 @@ def _plan_index(connection: TargetConnection, index: Index, fulltext: bool) -> t
         return "", f"{index.name}: there is no table {index.table}{hint}", f'[[{key}]] {index.name}: set waive = "why"'
     missing = [column for column in index.columns if column not in columns]
     if missing:
-        nearest = {column: _nearest(column, list(columns)) for column in missing}
+        near_by = {column: nearest(column, list(columns)) for column in missing}
         told = "; ".join(
             f"{column} is not there" + (f" (nearest: {', '.join(near)})" if near else "")
-            for column, near in nearest.items()
+            for column, near in near_by.items()
         )
-        mapped = ", ".join(f'"{(nearest.get(column) or [column])[0]}"' for column in index.columns)
-        choice = f"columns = [{mapped}], or " if all(nearest.values()) else ""
+        mapped = ", ".join(f'"{(near_by.get(column) or [column])[0]}"' for column in index.columns)
+        choice = f"columns = [{mapped}], or " if all(near_by.values()) else ""
         return "", f"{index.name} on {index.table}: {told}", f'[[{key}]] {index.name}: {choice}waive = "why"'
     for there in shape.all_indexes(connection).get(index.table, ()):
         if there.fulltext == fulltext and _equal(there.columns, index.columns, fulltext):
@@ -615,13 +641,6 @@ def _index_sql(index: Index, fulltext: bool, long: set[str]) -> str:
     )
     kind = "FULLTEXT INDEX" if fulltext else "INDEX"
     return f"CREATE {kind} {identifier(index.name)} ON {identifier(index.table)} ({parts})"
-
-
-def _nearest(column: str, names: Sequence[str]) -> list[str]:
-    """Columns that may be meant, the likeliest first: those that begin with the name, then those spelled alike."""
-    begins = [name for name in names if name.startswith(column + "_")]
-    alike = difflib.get_close_matches(column, names, n=2, cutoff=0.7)
-    return list(dict.fromkeys([*begins, *alike]))[:3]
 
 
 def _indexes_preview(ctx: Context, wanted: Sequence[Index], *, fulltext: bool) -> list[str]:

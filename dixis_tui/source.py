@@ -12,6 +12,7 @@ import secrets
 import sqlite3
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
@@ -27,6 +28,11 @@ MAGIC = b"SQLite format 3\0"
 WAL_HEADER = 32
 WAL_FRAME_HEADER = 24
 ATTEMPTS = 3
+REPAIR = "repair it first (sqlite3's .recover writes what can be read into a new file)"
+# Seconds to wait for a lock on the source: in the window, and when only asked.
+PATIENCE, QUICK_PATIENCE = 30.0, 3.0
+# The check that takes the snapshot the other checks read.
+PREFLIGHT_SNAPSHOT = "preflight.data.source"
 BACKUP_PAGES = 1024
 
 
@@ -130,12 +136,14 @@ def take_snapshot(
     php: str,
     say: Callable[[str], None],
     stop: threading.Event,
+    patience: float = PATIENCE,
 ) -> Snapshot:
     """Copy the source consistently to destination (mode 0600), checked and hashed; it appears whole or not at all.
 
     The mark is of the moment before the copy. Where the shop is open and writes all the time, the source's present mark
     is another one then, and the source counts as written since: the copy is consistent, and never taken for the last.
-    Over SSH the host's php makes the copy. Raises SourceError when the source is damaged or cannot be copied,
+    Over SSH the host's php makes the copy. patience: seconds to wait for somebody who has locked the source. Raises
+    SourceError when the source is damaged or cannot be copied,
     StoppedError when stop is set.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
@@ -147,9 +155,9 @@ def take_snapshot(
             before = mark(host, source_path)
             temporary.unlink(missing_ok=True)
             if host.is_local:
-                _copy_local(source_path, temporary, stop, patient=left > 0)
+                _copy_local(source_path, temporary, stop, patience, between=left > 0)
             else:
-                _copy_remote(host, source_path, temporary, php, stop)
+                _copy_remote(host, source_path, temporary, php, stop, patience)
             if mark(host, source_path) == before:
                 break
             then = "trying again" if left else "going on with it"
@@ -169,32 +177,40 @@ def take_snapshot(
     )
 
 
-def _copy_local(source_path: str, temporary: Path, stop: threading.Event, *, patient: bool) -> None:
-    """patient: let writers in between pages, and begin again when one came; otherwise they wait until all is read."""
+def _copy_local(source_path: str, temporary: Path, stop: threading.Event, patience: float, *, between: bool) -> None:
+    """between: let writers in between pages, and begin again when one came; otherwise they wait until all is read."""
+    moved_at = time.monotonic()
 
-    def between_pages(_status: int, _remaining: int, _total: int) -> None:
+    def between_pages(status: int, _remaining: int, _total: int) -> None:
+        nonlocal moved_at
         if stop.is_set():
             raise StoppedError
+        if status not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            moved_at = time.monotonic()
+        elif time.monotonic() - moved_at > patience:
+            raise _locked(source_path, patience)
 
     os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         with (
-            closing(sqlite3.connect(f"{Path(source_path).resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as live,
+            closing(sqlite3.connect(f"{Path(source_path).resolve().as_uri()}?mode=ro", uri=True, timeout=0.5)) as live,
             closing(sqlite3.connect(temporary)) as copy,
         ):
-            live.backup(copy, pages=BACKUP_PAGES if patient else -1, progress=between_pages, sleep=0.05)
+            live.backup(copy, pages=BACKUP_PAGES if between else -1, progress=between_pages, sleep=0.05)
             # A copy that keeps no write-ahead log can be read from a read-only place.
             copy.execute("PRAGMA journal_mode=DELETE").fetchall()
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (CORRUPT, NOT_A_DATABASE):
+            raise DamagedError(f"{source_path} is damaged: {error}.", REPAIR) from error
         raise _unreadable(source_path, str(error)) from error
 
 
 # Prints nothing when all went well; the paths come on standard input, so that no shell or argument list holds them.
 PHP_BACKUP = """
-[$from, $to] = json_decode(stream_get_contents(STDIN));
+[$from, $to, $patience] = json_decode(stream_get_contents(STDIN));
 $live = new SQLite3($from, SQLITE3_OPEN_READONLY);
 $live->enableExceptions(true);
-$live->busyTimeout(30000);
+$live->busyTimeout($patience);
 $copy = new SQLite3($to, SQLITE3_OPEN_READWRITE);
 $copy->enableExceptions(true);
 if (!$live->backup($copy)) { fwrite(STDERR, $live->lastErrorMsg()); exit(1); }
@@ -203,20 +219,32 @@ $copy->close();
 """
 
 
-def _copy_remote(host: Host, source_path: str, temporary: Path, php: str, stop: threading.Event) -> None:
+def _copy_remote(
+    host: Host, source_path: str, temporary: Path, php: str, stop: threading.Event, patience: float
+) -> None:
     """Let the host's PHP make the copy into a private temporary file there, and fetch it."""
     made = host.run(["mktemp", "--tmpdir", "dixis-snapshot.XXXXXXXX"]).check(f"Making a temporary file on {host.name}")
     remote = made.stdout.strip()
     try:
-        paths = json.dumps([source_path, remote]).encode()
+        paths = json.dumps([source_path, remote, int(patience * 1000)]).encode()
         done = host.run([php, "-d", "display_errors=stderr", "-r", PHP_BACKUP], data=paths, stop=stop, timeout=3600)
         if done.returncode != 0:
-            raise _unreadable(f"{source_path} on {host.name}", (done.stderr or done.stdout).strip())
+            words = (done.stderr or done.stdout).strip()
+            if "locked" in words or "busy" in words:
+                raise _locked(f"{source_path} on {host.name}", patience)
+            raise _unreadable(f"{source_path} on {host.name}", words)
         host.fetch(remote, temporary)
         temporary.chmod(0o600)
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             host.remove(remote + suffix)
+
+
+def _locked(path: str, patience: float) -> SourceError:
+    return SourceError(
+        f"{path} is locked: somebody has kept it for {patience:g} seconds.",
+        f"find who holds it (fuser -v {path}), or wait until they have ended, then try again",
+    )
 
 
 def _unreadable(path: str, words: str) -> SourceError:
@@ -233,7 +261,7 @@ def _check(path: Path) -> None:
     if words != ["ok"]:
         raise DamagedError(
             "The database is damaged: " + "; ".join(words[:3]),
-            "repair it first (sqlite3's .recover writes what can be read into a new file)",
+            REPAIR,
         )
 
 
@@ -336,16 +364,24 @@ def source_host(ctx: Context) -> Host:
     return ctx.local if ctx.config.source.location == "local" else ctx.app_host
 
 
-def snapshot_now(ctx: Context, name: str) -> Snapshot:
-    """Take a snapshot of the configured source into the run's folder."""
+def snapshot_now(ctx: Context, name: str, patience: float = PATIENCE) -> Snapshot:
+    """Take a snapshot of the configured source into the run's folder. patience: seconds to wait for a lock."""
     destination = ctx.run_dir / "snapshots" / name
     app = ctx.config.app
-    return take_snapshot(source_host(ctx), ctx.config.source.path, destination, php=app.php, say=ctx.say, stop=ctx.stop)
+    return take_snapshot(
+        source_host(ctx),
+        ctx.config.source.path,
+        destination,
+        php=app.php,
+        say=ctx.say,
+        stop=ctx.stop,
+        patience=patience,
+    )
 
 
 def latest_snapshot(ctx: Context) -> Snapshot:
     """The last one of the cutover, else the definitive one, else preflight's. Raises SourceError when there is none."""
-    for step in ("cutover.snapshot", "data.snapshot", "preflight.snapshot"):
+    for step in ("cutover.snapshot", "data.snapshot", PREFLIGHT_SNAPSHOT):
         facts = ctx.fact(step, "snapshot")
         if facts is not None:
             return located(ctx, Snapshot.model_validate(facts))
@@ -382,9 +418,9 @@ def snapshot_outcome(ctx: Context, snapshot: Snapshot) -> Outcome:
 
 
 def preflight_snapshot(ctx: Context) -> Outcome:
-    """The check preflight.snapshot: the source can be copied and is whole."""
+    """Preflight's own check: the source can be copied and is whole."""
     try:
-        snapshot = snapshot_now(ctx, "preflight.sqlite")
+        snapshot = snapshot_now(ctx, "preflight.sqlite", patience=QUICK_PATIENCE)
     except SourceError as error:
         return failed(error.what, [error.safe], [error.next_step])
     return snapshot_outcome(ctx, snapshot)

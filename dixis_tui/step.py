@@ -17,8 +17,9 @@ class Step:
     why: one sentence for the newcomer. work: does it, in a thread, and answers; None for sign-offs and gates.
     preview: what an action would do, as SQL or command lines with secrets left out.
     undo: how it is taken back. word: what the operator must type before it runs, empty for nothing; a confirmation in
-    production always wants the database's name. roles: who must sign a gate.
-    waivable: whether a person may take responsibility for a check that did not pass.
+    production always wants the database's name. roles: who must sign a gate. waivable: whether a person may take
+    responsibility for a check that did not pass; waivable_fail: also for one whose answer is no. needs: checks of the
+    same phase that must be well before this one can be asked; without them it is skipped.
     """
 
     id: str
@@ -31,6 +32,8 @@ class Step:
     word: Callable[[Context], str] | None = None
     roles: tuple[str, ...] = ()
     waivable: bool = True
+    waivable_fail: bool = True
+    needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.work is None) != (self.kind in (Kind.SIGNOFF, Kind.GATE)):
@@ -43,9 +46,11 @@ class Step:
 class Phase:
     """An ordered part of the plan.
 
-    go_on: keep running steps after one has failed (checks that stand alone). minutes: when it should be finished,
+    go_on: keep running steps after one has failed (checks that stand alone). side_by_side: how many of its checks may
+    run at the same time; 0 runs its steps in order. minutes: when it should be finished,
     counted from the opening of the window; None outside the window. before_switch: its actions may not run while the
-    application is on the target, whose rows they would replace. invalidates: phases whose answers no longer count once
+    application is on the target, whose rows they would replace. signed_before: the phase by which its sign-offs must be
+    there, where that is not the next one. invalidates: phases whose answers no longer count once
     this one starts over.
     """
 
@@ -53,8 +58,10 @@ class Phase:
     title: str
     steps: tuple[Step, ...]
     go_on: bool = False
+    side_by_side: int = 0
     minutes: int | None = None
     before_switch: bool = False
+    signed_before: str = ""
     invalidates: tuple[str, ...] = ()
 
 
@@ -72,6 +79,8 @@ class Plan:
             for step in phase.steps:
                 if step.id in steps or not step.id.startswith(phase.id + "."):
                     raise ValueError(f"step id {step.id} is taken or does not belong to phase {phase.id}")
+                if unknown := [need for need in step.needs if need not in steps]:
+                    raise ValueError(f"step {step.id} needs {unknown[0]}, which does not come before it")
                 steps[step.id] = step
         object.__setattr__(self, "_steps", steps)
 

@@ -150,6 +150,7 @@ def connect(
             database=target.database if database == "" else database,
             charset=target.charset,
             connect_timeout=target.connect_timeout,
+            read_timeout=target.connect_timeout,  # a port that takes the call and says nothing
             local_infile=local_infile,
             autocommit=False,
             auth_plugin_map={"mysql_clear_password": _RefuseClearPassword, "dialog": _RefuseClearPassword},
@@ -162,6 +163,7 @@ def connect(
     except BaseException:
         connection.close()
         raise
+    connection.wait_as_long_as_it_takes()
     return connection
 
 
@@ -295,6 +297,10 @@ class TargetConnection(_Connection):
     """A connection whose LOAD DATA LOCAL sends one given stream, whatever file the server asks for."""
 
     _stream: Iterable[bytes] | None = None
+
+    def wait_as_long_as_it_takes(self) -> None:
+        """From now on an answer may take any time: building an index does."""
+        self._read_timeout = None
 
     def load(self, sql: str, stream: Iterable[bytes]) -> tuple[int, int]:
         """Run a LOAD DATA LOCAL statement with the stream as its file. Answers rows stored and number of warnings.

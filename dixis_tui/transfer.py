@@ -19,7 +19,7 @@ from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, rea
 from dixis_tui.expressions import lower
 from dixis_tui.journal import CONFIRMED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
-from dixis_tui.names import Names
+from dixis_tui.names import Names, target_names
 from dixis_tui.proof import PROVED, Compared, TableProof, compared
 from dixis_tui.resync import Resync, begun_resyncs
 from dixis_tui.rows import Field
@@ -153,20 +153,25 @@ def take_definitive(ctx: Context) -> Outcome:
 
 def jobs(ctx: Context, connection: TargetConnection) -> list[Job]:
     """One job for every table whose rows are copied; columns are matched by name, whatever their order."""
-    found = _jobs(ctx, connection, exactly=False)
+    return planned_jobs(ctx, shape.all_columns(connection), server_facts(connection))
+
+
+def planned_jobs(ctx: Context, targets: Mapping[str, Sequence[shape.ShapeColumn]], facts: ServerFacts) -> list[Job]:
+    """The jobs for these tables of a server, which need not be there yet."""
+    found = _jobs(ctx, targets, facts, exactly=False)
     if any(job.problems for job in found):
         # It may be the rows of an earlier snapshot that do not fit: this one is asked itself.
-        found = _jobs(ctx, connection, exactly=True)
+        found = _jobs(ctx, targets, facts, exactly=True)
     return found
 
 
-def _jobs(ctx: Context, connection: TargetConnection, *, exactly: bool) -> list[Job]:
+def _jobs(
+    ctx: Context, targets: Mapping[str, Sequence[shape.ShapeColumn]], facts: ServerFacts, *, exactly: bool
+) -> list[Job]:
     schema, contents = read_source(ctx, exactly=exactly)
-    targets = shape.all_columns(connection)
     wanted = conversions.declared(ctx.config)
-    facts = server_facts(connection)
     snapshot = latest_snapshot(ctx)
-    names = names_on(ctx, connection, schema)
+    names = target_names(schema, ctx.config.names, one_case=facts.one_case)
     found = []
     for table in copied_tables(ctx.config, schema):
         columns = shape.named(targets, names.table(table.name)) or ()

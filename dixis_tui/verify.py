@@ -176,7 +176,8 @@ def _wanted_keys(ctx: Context, target: TargetConnection) -> list[ForeignKey]:
             parent = bool(key.references) and {c.lower() for c in key.references} <= columns.get(
                 key.table.lower(), set()
             )
-            if there and parent and _same(table.name, key.columns, key.table) not in seen:
+            signed = f"{table.name}.({', '.join(key.columns)})" in ctx.config.schema_section.leave_out
+            if there and parent and not signed and _same(table.name, key.columns, key.table) not in seen:
                 keys.append(ForeignKey("", table.name, key.columns, key.table, key.references))
     return keys
 

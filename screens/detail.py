@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
-from dixis_tui.model import Kind, Status
+from dixis_tui.model import Finding, Kind, Status
 from dixis_tui.runner import Runner
 from dixis_tui.step import Step
 from screens import words
+
+SHOWN = 40  # findings on a step's page
 
 
 def describe(runner: Runner, step: Step) -> Text:
@@ -20,7 +22,8 @@ def describe(runner: Runner, step: Step) -> Text:
     text.append(" · ".join(_facts(runner, step)), "dim").append("\n")
     if now.outcome and now.status is not Status.RUNNING:
         _part(text, "Found", (now.outcome.summary,))
-        _part(text, "To do", now.outcome.remedy, style="bold")
+        _findings(text, now.outcome.findings)
+        _part(text, "To do", () if now.outcome.findings else now.outcome.remedy, style="bold")
         _part(text, "Evidence", now.outcome.evidence)
     _part(text, "Signed", (_signed(s.role, s.name, s.at, s.note) for s in now.signatures))
     _part(text, "Wanted", _missing(runner, step))
@@ -30,6 +33,19 @@ def describe(runner: Runner, step: Step) -> Text:
         _part(text, "Undo", (step.undo,))
     text.right_crop(1)
     return text
+
+
+def _findings(text: Text, findings: Sequence[Finding]) -> None:
+    """The worst findings in a line each; Enter shows them with their rows and remedies."""
+    if not findings:
+        return
+    text.append("Findings: ", "bold cyan").append("Enter shows rows and remedies", "dim")
+    for one in findings[:SHOWN]:
+        text.append("\n  ").append_text(words.severity(one.status))
+        text.append(f" {one.place}: " if one.place else " ", "bold").append(one.message)
+    if len(findings) > SHOWN:
+        text.append(f"\n  and {len(findings) - SHOWN} more", "dim")
+    text.append("\n")
 
 
 def _facts(runner: Runner, step: Step) -> Iterable[str]:

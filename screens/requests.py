@@ -21,6 +21,18 @@ class Waive(StepRequest):
     """Pass over a check that did not pass."""
 
 
+class AskAgain(StepRequest):
+    """Ask a check anew, and what it needs."""
+
+
+class AllAgain(Message):
+    """Ask every check of a phase anew."""
+
+    def __init__(self, phase_id: str) -> None:
+        super().__init__()
+        self.phase_id = phase_id
+
+
 class RunPhase(Message):
     """Run a phase from its first step that is not settled."""
 

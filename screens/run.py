@@ -13,15 +13,16 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
 from dixis_tui.journal import Event
-from dixis_tui.model import Kind, Status
+from dixis_tui.model import Kind
 from dixis_tui.runner import LogLine, Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens import words
 from screens.board import Board
 from screens.detail import describe
 from screens.evidence import EvidenceScreen
+from screens.findings import FindingsScreen, waivable
 from screens.proof import ProofScreen
-from screens.requests import DoStep, Pause, RunPhase, Stop, Waive
+from screens.requests import AllAgain, AskAgain, DoStep, Pause, RunPhase, Stop, Waive
 from screens.view import View
 from screens.widgets import Checklist, Detail, Headline, LogPane, PhaseList, ProgressTable
 
@@ -42,6 +43,8 @@ class RunScreen(View, Screen[None]):
         Binding("right,right_square_bracket", "turn(1)", "Next phase", show=False),
         *[Binding(str(number), f"phase({number})", f"Phase {number}", show=False) for number in range(10)],
         Binding("r", "run_phase", "Run"),
+        Binding("R", "all_again", "All again", show=False),
+        Binding("t", "again", "Ask again", show=False),
         Binding("n", "next", "Next"),
         Binding("s", "sign", "Sign"),
         Binding("w", "waive", "Waive"),
@@ -185,15 +188,27 @@ class RunScreen(View, Screen[None]):
             case "sign":
                 return step is not None and step.work is None and not running
             case "waive":
-                if step is None or step.kind is not Kind.CHECK or running:
-                    return False
-                return self._runner.state.step(step.id).status in (Status.FAIL, Status.ERROR)
+                return step is not None and not running and waivable(self._runner, step)
         return True
 
     def action_do(self) -> None:
-        if self.step:
-            self.query_one(Checklist).follow = True
-            self.post_message(DoStep(self.step.id))
+        """Do the selected step; of a check that has found something, show what."""
+        if self.step is None:
+            return
+        now = self._runner.state.step(self.step.id)
+        if now.outcome and now.outcome.findings and now.status.ended:
+            self.app.push_screen(FindingsScreen(self._runner, self.step))
+            return
+        self.query_one(Checklist).follow = True
+        self.post_message(DoStep(self.step.id))
+
+    def action_again(self) -> None:
+        if self.step and self.step.kind is Kind.CHECK:
+            self.post_message(AskAgain(self.step.id))
+
+    def action_all_again(self) -> None:
+        if self._phase.side_by_side:
+            self.post_message(AllAgain(self._phase.id))
 
     def action_sign(self) -> None:
         self.action_do()

@@ -25,6 +25,7 @@ MEANINGS = {
     Status.FAIL: "the answer is no; mend it and run it again",
     Status.ERROR: "could not ask: neither yes nor no",
     Status.WAIVED: "did not pass; a person took responsibility",
+    Status.SKIP: "not asked, for the reason it gives",
 }
 STYLES = {
     Status.PENDING: "",
@@ -35,6 +36,7 @@ STYLES = {
     Status.FAIL: "bold red",
     Status.ERROR: "bold red",
     Status.WAIVED: "yellow",
+    Status.SKIP: "dim",
 }
 
 
@@ -46,6 +48,11 @@ def state(status: Status) -> Text:
 def paused() -> Text:
     """The word for an item whose step the operator has paused."""
     return Text("‖ paused", "bold yellow")
+
+
+def severity(status: Status) -> Text:
+    """How bad a finding is; a note is what stops nobody."""
+    return Text("· note", "dim") if status is Status.PASS else state(status)
 
 
 def shorten(text: str, width: int) -> str:
@@ -172,6 +179,8 @@ def hint(runner: Runner, phase: Phase) -> str:
         step = runner.plan.step(runner.running)
         if runner.gate.paused:
             return f"{step.title} is paused: it holds at its next safe point. z lets it go on; x stops it."
+        if runner.plan.phase_of(step.id).side_by_side:
+            return f"{step.title} and others are asked. x stops before the next; answers come in as they are found."
         return f"{step.title} is running. z pauses, x stops it at the next safe point; what is finished is kept."
     for step in phase.steps:
         found = _trouble(step, runner.state.step(step.id).status, runner.state.step(step.id).outcome)
@@ -204,6 +213,11 @@ def _trouble(step: Step, status: Status, outcome: Outcome | None) -> str:
             return f"{step.title} was refused{why} Next: mend it and sign again; Ctrl+R rolls back."
         case Status.FAIL | Status.ERROR:
             word = "failed" if status is Status.FAIL else "could not ask"
+            if step.kind is Kind.CHECK and not step.waivable_fail:
+                way_on = "" if status is Status.FAIL else ", w waives"
+                return (
+                    f"{shorten(step.title, 32)} {word}{why} Next: n, Enter shows what mends it; t asks again{way_on}."
+                )
             way_on = "w waives" if step.kind is Kind.CHECK else "^R rolls back"
             return f"{shorten(step.title, 32)} {word}{why} Next: n shows it; Enter tries again, {way_on}."
         case Status.INTERRUPTED:

@@ -103,8 +103,8 @@ class Driver:
 
     def snapshot(self) -> Outcome:
         """Preflight's snapshot."""
-        self.outcomes["preflight.snapshot"] = source.preflight_snapshot(self.ctx)
-        return self.outcomes["preflight.snapshot"]
+        self.outcomes["preflight.data.source"] = source.preflight_snapshot(self.ctx)
+        return self.outcomes["preflight.data.source"]
 
     def run(self, steps: Iterable[Step]) -> list[Outcome]:
         """Do these steps, previews first, until one has not settled."""

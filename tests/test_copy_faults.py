@@ -63,7 +63,7 @@ from tests.data_path import Driver
 transfer.LARGE, copying.PART_ROWS = 1000, 2000
 run_dir = Path(sys.argv[1])
 driver = Driver(Config.model_validate_json((run_dir / "config.json").read_text()), run_dir)
-for step in ("preflight.snapshot", "data.snapshot"):
+for step in ("preflight.data.source", "data.snapshot"):
     driver.outcomes[step] = Outcome.model_validate_json((run_dir / "outcome.json").read_text())
 driver.run(transfer.steps(driver.config)[1:])
 """
@@ -94,7 +94,7 @@ def ready(server: RunningServer, database: str, folder: Path) -> Driver:
     """A source, its tables on the target, and the snapshot the rows are to be copied from."""
     driver = make_driver(server, database, folder, SOURCE, data={"chunk_rows": 60})
     assert all(outcome.status.settled for outcome in driver.make_tables())
-    driver.outcomes["data.snapshot"] = driver.outcomes["preflight.snapshot"]
+    driver.outcomes["data.snapshot"] = driver.outcomes["preflight.data.source"]
     return driver
 
 
@@ -104,7 +104,7 @@ def start_child(driver: Driver, server: RunningServer) -> subprocess.Popen[bytes
     config["target"]["password"] = server.app_password
     config["target"]["admin"]["password"] = server.admin_password
     (driver.run_dir / "config.json").write_text(json.dumps(config))
-    (driver.run_dir / "outcome.json").write_text(driver.outcomes["preflight.snapshot"].model_dump_json())
+    (driver.run_dir / "outcome.json").write_text(driver.outcomes["preflight.data.source"].model_dump_json())
     return subprocess.Popen([sys.executable, "-c", CHILD, str(driver.run_dir)])
 
 

@@ -49,7 +49,8 @@ def test_the_catalogue_of_checks_is_the_registrys() -> None:
 
 @pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.id)
 def test_every_check_says_why_and_what_mends_it(check: Check) -> None:
-    assert check.id.startswith("preflight.")
+    assert check.id.partition(".")[0] in ("data", "schema", "plan", "infra", "env", "time")
+    assert check.step_id == f"preflight.{check.id}"
     assert check.why.endswith(".")
     assert check.remedy
 
@@ -76,5 +77,5 @@ def test_the_example_configuration_is_taken(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "next      preflight.secrets" in done.stdout
+    assert "next      preflight.env.secrets" in done.stdout
     assert list(tmp_path.iterdir()) == [example]  # looking leaves no trace

@@ -206,8 +206,8 @@ from tests.data_path import Driver
 transfer.LARGE = 1000
 run_dir = Path(sys.argv[1])
 driver = Driver(Config.model_validate_json((run_dir / "config.json").read_text()), run_dir)
-driver.outcomes["preflight.snapshot"] = Outcome.model_validate_json((run_dir / "outcome.json").read_text())
-driver.outcomes["data.snapshot"] = driver.outcomes["preflight.snapshot"]
+driver.outcomes["preflight.data.source"] = Outcome.model_validate_json((run_dir / "outcome.json").read_text())
+driver.outcomes["data.snapshot"] = driver.outcomes["preflight.data.source"]
 driver.run(transfer.steps(driver.config)[1:])
 """
 
@@ -229,7 +229,7 @@ def start_child(driver: Driver, server: RunningServer) -> subprocess.Popen[bytes
     config["target"]["password"] = server.app_password
     config["target"]["admin"]["password"] = server.admin_password
     (driver.run_dir / "config.json").write_text(json.dumps(config))
-    (driver.run_dir / "outcome.json").write_text(driver.outcomes["preflight.snapshot"].model_dump_json())
+    (driver.run_dir / "outcome.json").write_text(driver.outcomes["preflight.data.source"].model_dump_json())
     return subprocess.Popen([sys.executable, "-c", CHILD, str(driver.run_dir)])
 
 
@@ -246,7 +246,7 @@ def test_a_killed_load_goes_on_exactly_once_and_indexes_come_back(
     monkeypatch.setattr(transfer, "LARGE", 1000)
     driver = make_driver(server, database, tmp_path, ORDERS, data={"chunk_rows": 100})
     driver.make_tables()
-    driver.outcomes["data.snapshot"] = driver.outcomes["preflight.snapshot"]
+    driver.outcomes["data.snapshot"] = driver.outcomes["preflight.data.source"]
     with closing(driver.target()) as target:
         before = shape.definition(target, "orders")
     for kill in range(1, 4):

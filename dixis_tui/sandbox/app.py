@@ -59,6 +59,7 @@ def make_app(root: Path) -> LaravelApp:
         destination.parent.mkdir(exist_ok=True)
         shutil.copyfile(template, destination)
     (root / "artisan").chmod(0o755)
+    (root / "public/storage").symlink_to(root / "storage/app/public")
     env = root / ".env"
     env.write_text(_env(app.database), encoding="utf-8")
     env.chmod(0o640)

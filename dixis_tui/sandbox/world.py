@@ -198,7 +198,8 @@ def _build(directory: Path, options: Options, binary: ServerBinary, say: Callabl
     write_private(secrets / "admin.txt", f"{server.admin_password}\n".encode())
     write_private(secrets / "app.txt", f"{server.app_password}\n".encode())
     configuration = directory / "dixis.toml"
-    configuration.write_text(_configuration(server, sshd, app), encoding="utf-8")
+    plan = "" if options.source else DEMO_PLAN
+    configuration.write_text(_configuration(server, sshd, app) + plan, encoding="utf-8")
     config.load(configuration)
     world = World(
         directory=directory,
@@ -284,6 +285,32 @@ columns = [
 
 [backup]
 directory = "backups"
+"""
+
+
+# The demo shop is prepared as a shop should be on the day before: what the operators' plan gets wrong is mapped.
+DEMO_PLAN = """
+[plan]
+tuning = ["SET PERSIST max_connections = 151", "SET PERSIST innodb_file_per_table = ON"]
+sql = ["SELECT AVG(tax_amount) AS avg_tax FROM orders WHERE tax_amount > 0"]
+assets = ["products.main_image", "producers.logo", "producers.cover_image", "users.avatar"]
+artisan = ["down --retry=60", "migrate --force", "migrate:status", "config:clear", "cache:clear", "up"]
+shell = []
+
+[[schema.indexes]]
+name = "idx_products_category_featured"
+table = "products"
+columns = ["category_id", "is_featured"]
+
+[[schema.indexes]]
+name = "idx_products_producer_active"
+table = "products"
+columns = ["producer_id", "is_active"]
+
+[[schema.indexes]]
+name = "idx_orders_user_date"
+table = "orders"
+columns = ["user_id", "created_at"]
 """
 
 

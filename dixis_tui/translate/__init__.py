@@ -6,7 +6,7 @@ otherwise is a finding; nothing is left out without one.
 
 from dixis_tui.translate.findings import Finding
 from dixis_tui.translate.server import Abilities, Merged
-from dixis_tui.translate.tables import PREFIX, PRIMARY, TargetTable, Translation
+from dixis_tui.translate.tables import PREFIX, PRIMARY, TargetColumn, TargetTable, Translation
 from dixis_tui.translate.types import decimal_for
 from dixis_tui.translate.whole import translate
 
@@ -16,6 +16,7 @@ __all__ = [
     "Abilities",
     "Finding",
     "Merged",
+    "TargetColumn",
     "TargetTable",
     "Translation",
     "decimal_for",

@@ -82,6 +82,9 @@ class Resync:
                     for unlike in touched[table.name]:
                         self._ctx.check_stop()
                         _look_again(sides, unlike)
+            # Behind the views: an ALTER waits until nobody who has read the table has a transaction open.
+            for table in tables:
+                carry_mark(writer, table.job)
         return written
 
     def _table(
@@ -177,7 +180,6 @@ class Resync:
             for aside in job.converted.aside(source, Range()):
                 conversions.keep_aside(writer, ctx.run_id, taking, job.name, aside)
         _commit(writer, job)
-        carry_mark(writer, job)
 
 
 def begun_resyncs(connection: TargetConnection, run_id: str) -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import transfer, validation
+from dixis_tui import structure, transfer, validation
 from dixis_tui.journal import CONFIRMED
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
 from dixis_tui.refusal import TransferError
@@ -173,6 +173,24 @@ def test_a_thousand_changes_by_a_writer_while_the_early_copy_runs(
     driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
     settled([transfer.resync_all(driver.ctx, "cutover.resync")])
     equal(driver)
+
+
+def test_the_next_number_is_carried_where_the_newest_rows_are_gone(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = early(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (700, 'short@example.com')", "DELETE FROM users WHERE id = 700")
+    with server.connect() as connection, connection.cursor() as cursor:
+        # an ALTER that waits for a reader of ours would wait for a day
+        cursor.execute("SET GLOBAL lock_wait_timeout = 5")
+    try:
+        driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
+        settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    finally:
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL lock_wait_timeout = DEFAULT")
+    with closing(driver.target()) as target:
+        assert structure.next_number(target, "users") == 701
 
 
 def test_rows_of_others_are_replaced_only_by_one_who_types_the_name(

@@ -298,6 +298,40 @@ def test_an_hour_that_comes_twice_is_two_instants(
     assert found(driver, "moments") == {("id = 2", "at")}
 
 
+def test_texts_are_compared_as_texts_whatever_character_set_the_target_keeps_them_in(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = make_driver(
+        server,
+        database,
+        tmp_path,
+        [
+            "CREATE TABLE words (id INTEGER PRIMARY KEY, west VARCHAR(50), greek VARCHAR(50), rest VARCHAR(50))",
+            "INSERT INTO words VALUES (1, 'é', 'Ελιά', '€ 😀'), (2, 'x', NULL, NULL)",
+            "CREATE TABLE alone (id INTEGER PRIMARY KEY, west VARCHAR(50))",
+            "INSERT INTO alone VALUES (1, 'é')",
+        ],
+    )
+    outcomes = driver.make_tables()
+    change(
+        driver,
+        "ALTER TABLE words MODIFY west VARCHAR(50) CHARACTER SET latin1, MODIFY greek VARCHAR(50) CHARACTER SET greek",
+        "ALTER TABLE alone CONVERT TO CHARACTER SET latin1",
+    )
+    outcomes += driver.copy()
+    assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
+    assert {one.table: one.status for one in validation.report(driver.ctx).tables} == {
+        "words": "equal",
+        "alone": "equal",
+    }
+    # é in UTF-8 has the bytes that this other text has in latin1
+    change(driver, "UPDATE alone SET west = CONVERT(x'C383C2A9' USING utf8mb4)", "UPDATE words SET greek = 'Ελια'")
+    assert found(driver, "alone") == {("id = 1", "west")}
+    assert found(driver, "words") == {("id = 1", "greek"), ("id = 2", "greek")}
+    (one,) = proof(driver, "alone").differences
+    assert (one.source, one.target) == ("é", "Ã©")
+
+
 def test_a_column_that_is_gone_is_no_equality(server: RunningServer, database: str, tmp_path: Path) -> None:
     driver = migrated(server, database, tmp_path, ROWS)
     change(driver, "ALTER TABLE keyed DROP COLUMN value", "DROP TABLE loose")

@@ -129,10 +129,21 @@ def _database(ctx: Context) -> Outcome:
     return _with_rows_home(ctx, outcome)
 
 
+def _lives(ctx: Context) -> list[Mapping[str, Any]]:
+    """The times the shop went live on the target."""
+    return [event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event]
+
+
 def _owed(ctx: Context) -> list[Mapping[str, Any]]:
-    """The times the shop went live on the target whose rows have not come home yet."""
+    """Those of them whose rows have not come home yet."""
     settled = max((int(event["settled"]) for event in ctx.recorded(CAME_HOME)), default=0)
-    return [event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event][settled:]
+    return _lives(ctx)[settled:]
+
+
+def _begun(ctx: Context) -> Mapping[str, Any] | None:
+    """What was recorded when the rows of this time were about to take the database's place; None when they were not."""
+    placed = [event for event in ctx.recorded(PLACING) if event["settled"] == len(_lives(ctx))]
+    return placed[-1] if placed and _owed(ctx) else None
 
 
 def owes(ctx: Context) -> str:
@@ -163,7 +174,7 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
             ],
             **outcome.facts,
         )
-    ctx.record(CAME_HOME, {"settled": len([e for e in ctx.recorded(WENT_LIVE) if "snapshot" in e]), "told": evidence})
+    ctx.record(CAME_HOME, {"settled": len(_lives(ctx)), "told": evidence})
     rows = examine(source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     status = Status.WARN if any("both sides" in line for line in evidence) else outcome.status
     return outcome.model_copy(
@@ -185,9 +196,9 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
             next_step="put that file back, then: dixis rollback --recover",
         )
     path, host = ctx.config.source.path, source_host(ctx)
-    placed = ctx.recorded(PLACING)
-    if placed and placed[-1]["sha256"] in host.run(["sha256sum", "--", path]).stdout:
-        return [*placed[-1]["told"], "it was there already: an earlier try was cut off just then"]
+    placed = _begun(ctx)
+    if placed and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout:
+        return [*placed["told"], "it was there already: an earlier try was cut off just then"]
     live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
     brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
     evidence = list(homecoming.told(brought))
@@ -196,7 +207,8 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
         homecoming.keep_conflicts(kept, brought.conflicts)
         evidence.append(f"those rows are as SQLite has them; both sides are kept in {kept}, one a line")
     if brought.total:
-        ctx.record(PLACING, {"sha256": digest(live.path, ctx.stop), "told": evidence})
+        settled = len(_lives(ctx))
+        ctx.record(PLACING, {"settled": settled, "sha256": digest(live.path, ctx.stop), "told": evidence})
         evidence += _replace(ctx, live.path, f"before-home-{backup.stamp()}")
         evidence.append(f"{path} on {host.name} is the checked copy with these rows")
     return evidence

@@ -54,11 +54,16 @@ SINCE = (
 def live(server: RunningServer, database: str, folder: Path) -> Driver:
     """A shop that has been taken to the target and let its customers in there."""
     driver = make_driver(server, database, folder, SHOP)
-    outcomes = [*driver.make_tables(), *driver.copy()]
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    return driver
+
+
+def go_live(driver: Driver, outcomes: list[Outcome]) -> None:
+    """The cutover, when these steps before it have settled."""
     assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
     facts = latest_snapshot(driver.ctx).model_dump(mode="json")
-    driver.ctx.record(WENT_LIVE, {"database": database, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
-    return driver
+    name = driver.config.target.database
+    driver.ctx.record(WENT_LIVE, {"database": name, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
 
 
 def write(driver: Driver, *statements: str) -> None:
@@ -198,3 +203,21 @@ def test_a_copy_that_is_not_what_mysql_holds_never_takes_the_place(
     assert "were not brought home" in outcome.summary
     assert any("the copy is not what MySQL holds" in line for line in outcome.evidence)
     assert Path(driver.config.source.path).read_bytes() == before
+
+
+def test_after_a_second_cutover_its_rows_come_home_too(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, *SINCE)
+    back(driver)
+    # a day later, into another database; nobody wrote to SQLite between the rollback and this cutover
+    second = driver.config.target.model_copy(update={"database": f"{database}_2"})
+    driver.config = driver.config.model_copy(update={"target_section": second})
+    try:
+        go_live(driver, [*driver.make_tables(), *driver.copy()])
+        write(driver, "INSERT INTO users (id, email) VALUES (77, 'second@example.com')")
+        outcome = back(driver)
+        assert outcome.summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+        assert rows(driver, "SELECT email FROM users WHERE id = 77") == [("second@example.com",)]
+    finally:
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{database}_2`")

@@ -207,7 +207,7 @@ def test_a_copy_that_is_not_what_mysql_holds_never_takes_the_place(
 
 def test_after_a_second_cutover_its_rows_come_home_too(server: RunningServer, database: str, tmp_path: Path) -> None:
     driver = live(server, database, tmp_path)
-    write(driver, *SINCE)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
     back(driver)
     # a day later, into another database; nobody wrote to SQLite between the rollback and this cutover
     second = driver.config.target.model_copy(update={"database": f"{database}_2"})

@@ -221,3 +221,17 @@ def test_after_a_second_cutover_its_rows_come_home_too(server: RunningServer, da
     finally:
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE IF EXISTS `{database}_2`")
+
+
+def test_a_row_that_sqlite_refuses_does_not_stop_the_rollback(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    before = Path(driver.config.source.path).read_bytes()
+    # more than NOT NULL of SQLite's takes, where a migration on MySQL has loosened it
+    write(driver, "ALTER TABLE users MODIFY email VARCHAR(80) NULL", "INSERT INTO users (id, email) VALUES (8, NULL)")
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "were not brought home" in outcome.summary
+    assert "users: SQLite refuses a row from MySQL: NOT NULL constraint failed: users.email." in outcome.evidence
+    assert Path(driver.config.source.path).read_bytes() == before

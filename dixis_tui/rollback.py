@@ -29,6 +29,9 @@ from dixis_tui.source import (
 )
 from dixis_tui.step import Phase, Step
 
+# The files of a database; the first one is moved first and put back last, so that it is there only with the others.
+PARTS = ("", "-wal", "-shm", "-journal")
+
 
 def phase(config: Config) -> Phase:
     """The rollback beside the plan."""
@@ -115,6 +118,7 @@ def _database_preview(ctx: Context) -> list[str]:
 
 def _database(ctx: Context) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
+    _set_back(ctx)
     try:
         rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
         outcome = passed("the SQLite database is whole", [f"{path} on {host.name}: integrity_check ok"], rows=rows)
@@ -207,11 +211,24 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
         homecoming.keep_conflicts(kept, brought.conflicts)
         evidence.append(f"those rows are as SQLite has them; both sides are kept in {kept}, one a line")
     if brought.total:
-        settled = len(_lives(ctx))
-        ctx.record(PLACING, {"settled": settled, "sha256": digest(live.path, ctx.stop), "told": evidence})
-        evidence += _replace(ctx, live.path, f"before-home-{backup.stamp()}")
+        suffix = f"before-home-{backup.stamp()}"
+        placing = {"settled": len(_lives(ctx)), "sha256": digest(live.path, ctx.stop), "suffix": suffix}
+        ctx.record(PLACING, {**placing, "told": evidence})
+        evidence += _replace(ctx, live.path, suffix)
         evidence.append(f"{path} on {host.name} is the checked copy with these rows")
     return evidence
+
+
+def _set_back(ctx: Context) -> None:
+    """Where an earlier try was cut off with the database set aside and nothing in its place, put it back."""
+    path, host = ctx.config.source.path, source_host(ctx)
+    begun = _begun(ctx)
+    if begun is None or host.stat(path) is not None:
+        return
+    for part in reversed(PARTS):
+        kept = f"{path}{part}.{begun['suffix']}"
+        if host.stat(kept) is not None:
+            host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
 
 
 def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
@@ -219,7 +236,7 @@ def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
     path, host = ctx.config.source.path, source_host(ctx)
     kept = []
     existed = host.stat(path) is not None
-    for part in ("", "-wal", "-shm", "-journal"):
+    for part in PARTS:
         if host.stat(path + part) is not None:
             host.run(["mv", "-fT", "--", path + part, f"{path}{part}.{suffix}"]).check("Setting a file aside")
             kept.append(f"kept: {path}{part}.{suffix}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import rollback, source
+from dixis_tui.host import LocalHost
 from dixis_tui.journal import CAME_HOME, PLACING, WENT_LIVE
 from dixis_tui.model import Outcome, Status
 from dixis_tui.sandbox import RunningServer
@@ -235,3 +236,26 @@ def test_a_row_that_sqlite_refuses_does_not_stop_the_rollback(
     assert "were not brought home" in outcome.summary
     assert "users: SQLite refuses a row from MySQL: NOT NULL constraint failed: users.email." in outcome.evidence
     assert Path(driver.config.source.path).read_bytes() == before
+
+
+def test_cut_off_with_the_database_set_aside_nothing_of_it_is_lost(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = live(server, database, tmp_path)
+    # in no snapshot, so a database restored from one would not have it; and in the write-ahead log only
+    with closing(sqlite3.connect(driver.config.source.path)) as shop:
+        shop.execute("PRAGMA journal_mode = WAL")
+        shop.execute("INSERT INTO users (id, email) VALUES (50, 'late@example.com')")
+        shop.commit()
+        write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
+
+        def killed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalHost, "store", killed)
+            with pytest.raises(KeyboardInterrupt):
+                back(driver)
+        assert not Path(driver.config.source.path).exists()
+        back(driver)
+    assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]

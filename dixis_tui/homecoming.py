@@ -115,6 +115,12 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
     return brought
 
 
+def log_ahead(path: Path) -> None:
+    """Let a database keep a write-ahead log, which no snapshot does."""
+    with closing(sqlite3.connect(path)) as copy:
+        copy.execute("PRAGMA journal_mode = WAL").fetchall()
+
+
 def _tables(ctx: Context) -> list[Compared]:
     """The tables to compare; columns whose values each side computes for itself are left out, and what would hinder a
     copy the other way is no matter here."""

@@ -29,6 +29,8 @@ from dixis_tui.source import (
 )
 from dixis_tui.step import Phase, Step
 
+# The byte of a database file that is 2 where it keeps a write-ahead log.
+WAL_FLAG = 18
 # The files of a database; the first one is moved first and put back last, so that it is there only with the others.
 PARTS = ("", "-wal", "-shm", "-journal")
 
@@ -211,6 +213,8 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
         homecoming.keep_conflicts(kept, brought.conflicts)
         evidence.append(f"those rows are as SQLite has them; both sides are kept in {kept}, one a line")
     if brought.total:
+        if host.read(path, WAL_FLAG, 1) == b"\2":
+            homecoming.log_ahead(live.path)
         suffix = f"before-home-{backup.stamp()}"
         placing = {"settled": len(_lives(ctx)), "sha256": digest(live.path, ctx.stop), "suffix": suffix}
         ctx.record(PLACING, {**placing, "told": evidence})

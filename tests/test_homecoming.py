@@ -259,3 +259,11 @@ def test_cut_off_with_the_database_set_aside_nothing_of_it_is_lost(
         assert not Path(driver.config.source.path).exists()
         back(driver)
     assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
+
+
+def test_the_database_keeps_its_write_ahead_log(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    assert rows(driver, "PRAGMA journal_mode = WAL") == [("wal",)]
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    assert back(driver).status is Status.PASS
+    assert rows(driver, "PRAGMA journal_mode") == [("wal",)]

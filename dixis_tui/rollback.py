@@ -23,6 +23,7 @@ from dixis_tui.source import (
     digest,
     examine,
     located,
+    real_path,
     snapshot_now,
     sound,
     source_host,
@@ -225,10 +226,11 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
 
 def _set_back(ctx: Context) -> None:
     """Where an earlier try was cut off with the database set aside and nothing in its place, put it back."""
-    path, host = ctx.config.source.path, source_host(ctx)
+    host = source_host(ctx)
     begun = _begun(ctx)
-    if begun is None or host.stat(path) is not None:
+    if begun is None or host.stat(ctx.config.source.path) is not None:
         return
+    path = real_path(host, ctx.config.source.path)
     for part in reversed(PARTS):
         kept = f"{path}{part}.{begun['suffix']}"
         if host.stat(kept) is not None:
@@ -237,7 +239,8 @@ def _set_back(ctx: Context) -> None:
 
 def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
     """Put a file in the database's place with the mode and owner it had; what was there is kept beside it."""
-    path, host = ctx.config.source.path, source_host(ctx)
+    host = source_host(ctx)
+    path = real_path(host, ctx.config.source.path)
     kept = []
     existed = host.stat(path) is not None
     for part in PARTS:

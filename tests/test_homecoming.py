@@ -267,3 +267,17 @@ def test_the_database_keeps_its_write_ahead_log(server: RunningServer, database:
     write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
     assert back(driver).status is Status.PASS
     assert rows(driver, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_a_database_behind_a_link_is_replaced_where_it_lies(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    link, real = Path(driver.config.source.path), tmp_path / "shared.sqlite"
+    link.rename(real)
+    link.symlink_to(real)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    assert back(driver).status is Status.PASS
+    assert link.is_symlink()
+    assert len(list(tmp_path.glob("shared.sqlite.before-home-*"))) == 1
+    assert rows(driver, "SELECT email FROM users WHERE id = 66") == [("new@example.com",)]

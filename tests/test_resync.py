@@ -218,6 +218,27 @@ def test_rows_of_others_are_replaced_only_by_one_who_types_the_name(
     assert transfer.prepare(driver.ctx).status is Status.FAIL
 
 
+def test_rows_that_others_write_behind_the_preparation_are_not_replaced(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = make_driver(server, database, tmp_path, SHOP)
+    driver.make_tables()
+    steps = transfer.steps(driver.config)
+    settled(driver.run(steps[:2]))
+    with closing(driver.target()) as target:
+        execute(target, "INSERT INTO cache VALUES ('theirs', 'precious', 0)")
+        target.commit()
+    refused = driver.run(steps[2:])[-1]
+    assert refused.status is Status.FAIL
+    assert refused.evidence == ("cache: 1 rows, 0 of them ours",)
+    with closing(driver.target()) as target:
+        assert query(target, "SELECT value FROM cache") == [("precious",)]
+    # agreed to, they are
+    say(driver, "data.prepare")
+    settled(driver.run(steps[1:]))
+    equal(driver)
+
+
 def test_conversions_and_rows_set_aside_hold_for_what_is_written_later(
     server: RunningServer, database: str, tmp_path: Path
 ) -> None:

@@ -75,7 +75,7 @@ class TableProof(BaseModel):
 @dataclass(frozen=True)
 class Compared:
     """A table to compare. column: the integer its segments are ranges of, empty when both sides have none they can
-    walk along; keyed: that column alone tells its rows apart."""
+    walk along; keyed: that column alone tells its rows apart, on both sides."""
 
     job: Job
     fields: tuple[Field, ...]
@@ -112,7 +112,8 @@ def compared(
         and not first.holds.nulls
         and any(index.columns[:1] == (first.target.name,) for index in indexes)
     )
-    return Compared(job, tuple(fields), key[0] if walked else "", walked and len(key) == 1)
+    alone = first is not None and any(index.unique and index.columns == (first.target.name,) for index in indexes)
+    return Compared(job, tuple(fields), key[0] if walked else "", walked and len(key) == 1 and alone)
 
 
 @dataclass(frozen=True)
@@ -274,11 +275,12 @@ class TargetSide:
 
     def lines(self, span: Span) -> set[str] | None:
         """Key and hash of each row of a keyed table; None when they are more than one answer holds."""
-        line = f"CONCAT({self.column}, ' ', IFNULL({self.hash}, ''))"
-        found = query(self._connection, f"SELECT COUNT(*), GROUP_CONCAT({line}) {self._from} WHERE {self.where(span)}")
-        count, text = found[0]
-        lines = set(str(text).split(",")) if count else set()
-        return lines if len(lines) == count else None
+        # Each line has its own end: where the last one is cut, the answer is not whole.
+        line = f"CONCAT({self.column}, ' ', IFNULL({self.hash}, ''), ',')"
+        lines = f"COALESCE(GROUP_CONCAT({line} SEPARATOR ''), '')"
+        count, text = query(self._connection, f"SELECT COUNT(*), {lines} {self._from} WHERE {self.where(span)}")[0]
+        *whole, rest = _text(text).split(",")
+        return set(whole) if len(whole) == count and not rest else None
 
     def lines_of(self, keys: Sequence[int]) -> set[str]:
         """Key and hash of the rows of a keyed table with these keys."""

@@ -99,7 +99,10 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
             for number, table in enumerate(tables, 1):
                 ctx.check_stop()
                 sides = Sides(source, view, thread, table, ctx.config.target.time_zone, SEGMENT_ROWS)
-                _Table(ctx, sides, source, copy, brought, sure=sure).bring()
+                try:
+                    _Table(ctx, sides, source, copy, brought, sure=sure).bring()
+                except (sqlite3.Error, OverflowError) as error:
+                    raise HomecomingError(f"{table.name}: SQLite refuses a row from MySQL: {error}.") from error
                 if table.job.table.sequence is not None:
                     _carry_number(copy, view, table.job.table.name, table.name)
                 ctx.progress(Progress(step, "tables compared", number, len(tables), "tables", note=str(brought)))
@@ -110,6 +113,12 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
     if sure:
         _prove(ctx, live)
     return brought
+
+
+def log_ahead(path: Path) -> None:
+    """Let a database keep a write-ahead log, which no snapshot does."""
+    with closing(sqlite3.connect(path)) as copy:
+        copy.execute("PRAGMA journal_mode = WAL").fetchall()
 
 
 def _tables(ctx: Context) -> list[Compared]:

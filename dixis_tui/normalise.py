@@ -27,6 +27,7 @@ DIGITS = 15
 # before, or further when there are digits behind it; MySQL only as long as that takes no more characters than WIDTH.
 LEAST_POINT, MOST_POINT = -14, 15
 WIDTH = {"MySQL": 24, "MariaDB": 400}
+UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 ESCAPES |= {chr(code): f"\\u{code:04x}" for code in range(32) if chr(code) not in ESCAPES}
 ESCAPED = str.maketrans(ESCAPES)
@@ -116,10 +117,11 @@ def _form(field: Field, time_zone: str, flavour: Flavour) -> Form:
         written = f"dixis_json(CAST({c} AS BLOB))"
         return Form(field, written, t, f"CAST({c} AS BLOB)", f"CAST({t} AS CHAR)", json=True)
     if kind in rows.TEXT_KINDS:
-        whole = f"CONVERT({t} USING utf8mb4)"
+        # Hashed are the bytes as they are stored: those of another character set may be another text's in UTF-8.
+        whole = t if field.target.charset in UTF8 else f"CONVERT({t} USING utf8mb4)"
         if field.hexadecimal or not field.plain or field.holds.bytes > LONG:
             return _hashed(field, f"CAST({rows.text_form(field)} AS BLOB)", whole)
-        return _both(field, rows.text_form(field), t)
+        return _both(field, rows.text_form(field), whole)
     if kind in ("double", "float"):
         # A FLOAT and a type with sizes are written with fewer digits than they hold; as part of a sum they are not.
         number = t if full == "double" else f"({t} + 0e0)"

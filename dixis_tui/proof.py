@@ -77,7 +77,7 @@ class TableProof(BaseModel):
 @dataclass(frozen=True)
 class Compared:
     """A table to compare. column: the integer its segments are ranges of, empty when both sides have none they can
-    walk along; keyed: that column alone tells its rows apart."""
+    walk along; keyed: that column alone tells its rows apart, on both sides."""
 
     job: Job
     fields: tuple[Field, ...]
@@ -114,7 +114,8 @@ def compared(
         and not first.holds.nulls
         and any(index.columns[:1] == (first.target.name,) for index in indexes)
     )
-    return Compared(job, tuple(fields), key[0] if walked else "", walked and len(key) == 1)
+    alone = first is not None and any(index.unique and index.columns == (first.target.name,) for index in indexes)
+    return Compared(job, tuple(fields), key[0] if walked else "", walked and len(key) == 1 and alone)
 
 
 @dataclass(frozen=True)
@@ -276,11 +277,12 @@ class TargetSide:
 
     def lines(self, span: Span) -> set[str] | None:
         """Key and hash of each row of a keyed table; None when they are more than one answer holds."""
-        line = f"CONCAT({self.column}, ' ', IFNULL({self.hash}, ''))"
-        found = query(self._connection, f"SELECT COUNT(*), GROUP_CONCAT({line}) {self._from} WHERE {self.where(span)}")
-        count, text = found[0]
-        lines = set(str(text).split(",")) if count else set()
-        return lines if len(lines) == count else None
+        # Each line has its own end: where the last one is cut, the answer is not whole.
+        line = f"CONCAT({self.column}, ' ', IFNULL({self.hash}, ''), ',')"
+        lines = f"COALESCE(GROUP_CONCAT({line} SEPARATOR ''), '')"
+        count, text = query(self._connection, f"SELECT COUNT(*), {lines} {self._from} WHERE {self.where(span)}")[0]
+        *whole, rest = _text(text).split(",")
+        return set(whole) if len(whole) == count and not rest else None
 
     def lines_of(self, keys: Sequence[int]) -> set[str]:
         """Key and hash of the rows of a keyed table with these keys."""
@@ -427,9 +429,24 @@ class Sides:
         else:
             parts = self.ask(lambda: list(self.target.split(span, self._size))) if there > self._size else [span]
             for part in parts:
-                asked = self._thread.submit(self.target.lines, part)
-                lines = self.source.lines(part)
-                yield _by_key(part, lines, asked.result() or set())
+                yield from self._lines(part, min(there, self._size))
+
+    def _lines(self, span: Span, count: int) -> Iterator[Unlike]:
+        """The rows of a span by their keys; cut in halves where the server's answer does not hold as many. count: rows
+        of the target."""
+        asked = self._thread.submit(self.target.lines, span)
+        mine = self.source.lines(span)
+        theirs = asked.result()
+        if theirs is not None:
+            yield _by_key(span, mine, theirs)
+        elif count > 1:
+            for part in self.ask(lambda: list(self.target.split(span, (count + 1) // 2))):
+                yield from self._lines(part, (count + 1) // 2)
+        else:
+            raise DixisError(
+                "The server cuts even the shortest list of keys.",
+                next_step="raise its max_allowed_packet, then compare",
+            )
 
     def _multisets(self, span: Span, count: int) -> Iterator[Unlike]:
         """Rows compared by their hashes alone, so many at a time that they can be held."""

@@ -23,11 +23,17 @@ from dixis_tui.source import (
     digest,
     examine,
     located,
+    real_path,
     snapshot_now,
     sound,
     source_host,
 )
 from dixis_tui.step import Phase, Step
+
+# The byte of a database file that is 2 where it keeps a write-ahead log.
+WAL_FLAG = 18
+# The files of a database; the first one is moved first and put back last, so that it is there only with the others.
+PARTS = ("", "-wal", "-shm", "-journal")
 
 
 def phase(config: Config) -> Phase:
@@ -115,6 +121,7 @@ def _database_preview(ctx: Context) -> list[str]:
 
 def _database(ctx: Context) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
+    _set_back(ctx)
     try:
         rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
         outcome = passed("the SQLite database is whole", [f"{path} on {host.name}: integrity_check ok"], rows=rows)
@@ -129,10 +136,21 @@ def _database(ctx: Context) -> Outcome:
     return _with_rows_home(ctx, outcome)
 
 
+def _lives(ctx: Context) -> list[Mapping[str, Any]]:
+    """The times the shop went live on the target."""
+    return [event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event]
+
+
 def _owed(ctx: Context) -> list[Mapping[str, Any]]:
-    """The times the shop went live on the target whose rows have not come home yet."""
+    """Those of them whose rows have not come home yet."""
     settled = max((int(event["settled"]) for event in ctx.recorded(CAME_HOME)), default=0)
-    return [event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event][settled:]
+    return _lives(ctx)[settled:]
+
+
+def _begun(ctx: Context) -> Mapping[str, Any] | None:
+    """What was recorded when the rows of this time were about to take the database's place; None when they were not."""
+    placed = [event for event in ctx.recorded(PLACING) if event["settled"] == len(_lives(ctx))]
+    return placed[-1] if placed and _owed(ctx) else None
 
 
 def owes(ctx: Context) -> str:
@@ -163,7 +181,7 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
             ],
             **outcome.facts,
         )
-    ctx.record(CAME_HOME, {"settled": len([e for e in ctx.recorded(WENT_LIVE) if "snapshot" in e]), "told": evidence})
+    ctx.record(CAME_HOME, {"settled": len(_lives(ctx)), "told": evidence})
     rows = examine(source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     status = Status.WARN if any("both sides" in line for line in evidence) else outcome.status
     return outcome.model_copy(
@@ -185,9 +203,9 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
             next_step="put that file back, then: dixis rollback --recover",
         )
     path, host = ctx.config.source.path, source_host(ctx)
-    placed = ctx.recorded(PLACING)
-    if placed and placed[-1]["sha256"] in host.run(["sha256sum", "--", path]).stdout:
-        return [*placed[-1]["told"], "it was there already: an earlier try was cut off just then"]
+    placed = _begun(ctx)
+    if placed and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout:
+        return [*placed["told"], "it was there already: an earlier try was cut off just then"]
     live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
     brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
     evidence = list(homecoming.told(brought))
@@ -196,18 +214,36 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
         homecoming.keep_conflicts(kept, brought.conflicts)
         evidence.append(f"those rows are as SQLite has them; both sides are kept in {kept}, one a line")
     if brought.total:
-        ctx.record(PLACING, {"sha256": digest(live.path, ctx.stop), "told": evidence})
-        evidence += _replace(ctx, live.path, f"before-home-{backup.stamp()}")
+        if host.read(path, WAL_FLAG, 1) == b"\2":
+            homecoming.log_ahead(live.path)
+        suffix = f"before-home-{backup.stamp()}"
+        placing = {"settled": len(_lives(ctx)), "sha256": digest(live.path, ctx.stop), "suffix": suffix}
+        ctx.record(PLACING, {**placing, "told": evidence})
+        evidence += _replace(ctx, live.path, suffix)
         evidence.append(f"{path} on {host.name} is the checked copy with these rows")
     return evidence
 
 
+def _set_back(ctx: Context) -> None:
+    """Where an earlier try was cut off with the database set aside and nothing in its place, put it back."""
+    host = source_host(ctx)
+    begun = _begun(ctx)
+    if begun is None or host.stat(ctx.config.source.path) is not None:
+        return
+    path = real_path(host, ctx.config.source.path)
+    for part in reversed(PARTS):
+        kept = f"{path}{part}.{begun['suffix']}"
+        if host.stat(kept) is not None:
+            host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
+
+
 def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
     """Put a file in the database's place with the mode and owner it had; what was there is kept beside it."""
-    path, host = ctx.config.source.path, source_host(ctx)
+    host = source_host(ctx)
+    path = real_path(host, ctx.config.source.path)
     kept = []
     existed = host.stat(path) is not None
-    for part in ("", "-wal", "-shm", "-journal"):
+    for part in PARTS:
         if host.stat(path + part) is not None:
             host.run(["mv", "-fT", "--", path + part, f"{path}{part}.{suffix}"]).check("Setting a file aside")
             kept.append(f"kept: {path}{part}.{suffix}")

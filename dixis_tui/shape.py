@@ -37,7 +37,8 @@ class Definition:
 
 @dataclass(frozen=True)
 class ShapeColumn:
-    """kind: the type without its size (`decimal`); type: with it; generated: its values are computed."""
+    """kind: the type without its size (`decimal`); type: with it; generated: its values are computed; charset: of
+    texts, empty for other columns."""
 
     name: str
     kind: str
@@ -46,6 +47,7 @@ class ShapeColumn:
     default: bool
     automatic: bool
     generated: bool
+    charset: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,11 @@ def all_columns(connection: TargetConnection) -> dict[str, tuple[ShapeColumn, ..
     found: dict[str, list[ShapeColumn]] = {}
     rows = query(
         connection,
-        "SELECT table_name, column_name, data_type, column_type, is_nullable, column_default, extra"
+        "SELECT table_name, column_name, data_type, column_type, is_nullable, column_default, extra,"
+        " character_set_name"
         " FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY table_name, ordinal_position",
     )
-    for table, name, kind, full, nullable, default, extra in rows:
+    for table, name, kind, full, nullable, default, extra, charset in rows:
         # "DEFAULT_GENERATED" is a default that is an expression, not a generated column.
         generated = "GENERATED" in str(extra).upper().replace("DEFAULT_GENERATED", "")
         found.setdefault(str(table), []).append(
@@ -135,6 +138,7 @@ def all_columns(connection: TargetConnection) -> dict[str, tuple[ShapeColumn, ..
                 default is not None,
                 "auto_increment" in str(extra).lower(),
                 generated,
+                str(charset or ""),
             )
         )
     return {table: tuple(columns) for table, columns in found.items()}

@@ -93,7 +93,7 @@ def mark(host: Host, path: str) -> Mark:
             f"{path} on {host.name} is not a SQLite database.", "check [source] path in the configuration"
         )
     fields = {"size": facts.size, "header": (header[24:32] + header[92:100]).hex()}
-    log = path + "-wal"
+    log = real_path(host, path) + "-wal"
     log_facts = host.stat(log)
     if log_facts is None or log_facts.size < WAL_HEADER:
         return Mark.model_validate(fields)
@@ -106,6 +106,11 @@ def mark(host: Host, path: str) -> Mark:
             "wal_tail": _wal_tail(host, log, log_facts.size, start).hex(),
         }
     )
+
+
+def real_path(host: Host, path: str) -> str:
+    """Where a database really lies: SQLite keeps its write-ahead log and journal there, not beside a link to it."""
+    return host.run(["realpath", "--", path]).check(f"Following {path} on {host.name}").stdout.rstrip("\n")
 
 
 def _wal_tail(host: Host, log: str, size: int, start: bytes) -> bytes:

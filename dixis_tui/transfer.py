@@ -444,6 +444,7 @@ def prepare(ctx: Context) -> Outcome:
         f"{len(wanted)} tables ready, {len(held)} to re-sync, {len(dropped)} without indexes",
         evidence,
         resync=len(held),
+        replaces=sorted(foreign),
     )
 
 
@@ -474,7 +475,7 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
     phase = step.partition(".")[0]
     return failed(
         f"{len(foreign)} tables do not hold the rows that this run wrote; nothing was changed",
-        [f"{name}: {state.there} rows, {state.current + state.older} of them ours" for name, state in foreign.items()],
+        _whose(foreign),
         [
             "they may be what somebody still needs: look at them, and take a dump first",
             'then use an empty database: [target] database = "…"',
@@ -482,6 +483,10 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
             f"dixis run --phase {phase} --database {database}",
         ],
     )
+
+
+def _whose(foreign: Mapping[str, State]) -> list[str]:
+    return [f"{name}: {one.there} rows, {one.current + one.older} of them ours" for name, one in foreign.items()]
 
 
 def _held(state: State) -> str:
@@ -644,7 +649,16 @@ def copy_rest(ctx: Context) -> Outcome:
 def _copy(ctx: Context, step: str, group: Group | None) -> Outcome:
     with connected(ctx.config.target) as connection:
         chosen, missing = _selected(ctx, jobs(ctx, connection), group)
-    outcome = _bring(ctx, step, chosen)
+        states = _states(ctx, connection, [job for job in chosen if job.fields], latest_snapshot(ctx))
+    agreed = ctx.fact("data.prepare", "replaces") or ()
+    foreign = {name: state for name, state in states.items() if state.foreign and name not in agreed}
+    if foreign:
+        return failed(
+            f"{len(foreign)} tables do not hold the rows that this run wrote; nothing was changed",
+            _whose(foreign),
+            ["somebody has written to them since data.prepare: run the phase data again, it asks about them"],
+        )
+    outcome = _bring(ctx, step, chosen, states)
     if not missing:
         return outcome
     return outcome.model_copy(update={"evidence": (*outcome.evidence, f"not in the source: {', '.join(missing)}")})

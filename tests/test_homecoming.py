@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import rollback, source
+from dixis_tui.host import LocalHost
 from dixis_tui.journal import CAME_HOME, PLACING, WENT_LIVE
 from dixis_tui.model import Outcome, Status
 from dixis_tui.sandbox import RunningServer
@@ -54,11 +55,16 @@ SINCE = (
 def live(server: RunningServer, database: str, folder: Path) -> Driver:
     """A shop that has been taken to the target and let its customers in there."""
     driver = make_driver(server, database, folder, SHOP)
-    outcomes = [*driver.make_tables(), *driver.copy()]
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    return driver
+
+
+def go_live(driver: Driver, outcomes: list[Outcome]) -> None:
+    """The cutover, when these steps before it have settled."""
     assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
     facts = latest_snapshot(driver.ctx).model_dump(mode="json")
-    driver.ctx.record(WENT_LIVE, {"database": database, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
-    return driver
+    name = driver.config.target.database
+    driver.ctx.record(WENT_LIVE, {"database": name, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
 
 
 def write(driver: Driver, *statements: str) -> None:
@@ -198,3 +204,80 @@ def test_a_copy_that_is_not_what_mysql_holds_never_takes_the_place(
     assert "were not brought home" in outcome.summary
     assert any("the copy is not what MySQL holds" in line for line in outcome.evidence)
     assert Path(driver.config.source.path).read_bytes() == before
+
+
+def test_after_a_second_cutover_its_rows_come_home_too(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
+    back(driver)
+    # a day later, into another database; nobody wrote to SQLite between the rollback and this cutover
+    second = driver.config.target.model_copy(update={"database": f"{database}_2"})
+    driver.config = driver.config.model_copy(update={"target_section": second})
+    try:
+        go_live(driver, [*driver.make_tables(), *driver.copy()])
+        write(driver, "INSERT INTO users (id, email) VALUES (77, 'second@example.com')")
+        outcome = back(driver)
+        assert outcome.summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+        assert rows(driver, "SELECT email FROM users WHERE id = 77") == [("second@example.com",)]
+    finally:
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{database}_2`")
+
+
+def test_a_row_that_sqlite_refuses_does_not_stop_the_rollback(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    before = Path(driver.config.source.path).read_bytes()
+    # more than NOT NULL of SQLite's takes, where a migration on MySQL has loosened it
+    write(driver, "ALTER TABLE users MODIFY email VARCHAR(80) NULL", "INSERT INTO users (id, email) VALUES (8, NULL)")
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "were not brought home" in outcome.summary
+    assert "users: SQLite refuses a row from MySQL: NOT NULL constraint failed: users.email." in outcome.evidence
+    assert Path(driver.config.source.path).read_bytes() == before
+
+
+def test_cut_off_with_the_database_set_aside_nothing_of_it_is_lost(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = live(server, database, tmp_path)
+    # in no snapshot, so a database restored from one would not have it; and in the write-ahead log only
+    with closing(sqlite3.connect(driver.config.source.path)) as shop:
+        shop.execute("PRAGMA journal_mode = WAL")
+        shop.execute("INSERT INTO users (id, email) VALUES (50, 'late@example.com')")
+        shop.commit()
+        write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
+
+        def killed(*_: object, **__: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(LocalHost, "store", killed)
+            with pytest.raises(KeyboardInterrupt):
+                back(driver)
+        assert not Path(driver.config.source.path).exists()
+        back(driver)
+    assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
+
+
+def test_the_database_keeps_its_write_ahead_log(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    assert rows(driver, "PRAGMA journal_mode = WAL") == [("wal",)]
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    assert back(driver).status is Status.PASS
+    assert rows(driver, "PRAGMA journal_mode") == [("wal",)]
+
+
+def test_a_database_behind_a_link_is_replaced_where_it_lies(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    link, real = Path(driver.config.source.path), tmp_path / "shared.sqlite"
+    link.rename(real)
+    link.symlink_to(real)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    assert back(driver).status is Status.PASS
+    assert link.is_symlink()
+    assert len(list(tmp_path.glob("shared.sqlite.before-home-*"))) == 1
+    assert rows(driver, "SELECT email FROM users WHERE id = 66") == [("new@example.com",)]

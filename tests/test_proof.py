@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from dixis_tui import normalise, transfer, validation
 from dixis_tui.difference import of_cell
+from dixis_tui.journal import CONFIRMED
 from dixis_tui.load import Throttle
 from dixis_tui.model import Status
 from dixis_tui.proof import Comparison, TableProof
@@ -296,6 +297,70 @@ def test_an_hour_that_comes_twice_is_two_instants(
         execute(target, f"UPDATE moments SET at = '{other}' WHERE id = 2")
         target.commit()
     assert found(driver, "moments") == {("id = 2", "at")}
+
+
+def test_texts_are_compared_as_texts_whatever_character_set_the_target_keeps_them_in(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = make_driver(
+        server,
+        database,
+        tmp_path,
+        [
+            "CREATE TABLE words (id INTEGER PRIMARY KEY, west VARCHAR(50), greek VARCHAR(50), rest VARCHAR(50))",
+            "INSERT INTO words VALUES (1, 'é', 'Ελιά', '€ 😀'), (2, 'x', NULL, NULL)",
+            "CREATE TABLE alone (id INTEGER PRIMARY KEY, west VARCHAR(50))",
+            "INSERT INTO alone VALUES (1, 'é')",
+        ],
+    )
+    outcomes = driver.make_tables()
+    change(
+        driver,
+        "ALTER TABLE words MODIFY west VARCHAR(50) CHARACTER SET latin1, MODIFY greek VARCHAR(50) CHARACTER SET greek",
+        "ALTER TABLE alone CONVERT TO CHARACTER SET latin1",
+    )
+    outcomes += driver.copy()
+    assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
+    assert {one.table: one.status for one in validation.report(driver.ctx).tables} == {
+        "words": "equal",
+        "alone": "equal",
+    }
+    # é in UTF-8 has the bytes that this other text has in latin1
+    change(driver, "UPDATE alone SET west = CONVERT(x'C383C2A9' USING utf8mb4)", "UPDATE words SET greek = 'Ελια'")
+    assert found(driver, "alone") == {("id = 1", "west")}
+    assert found(driver, "words") == {("id = 1", "greek"), ("id = 2", "greek")}
+    (one,) = proof(driver, "alone").differences
+    assert (one.source, one.target) == ("é", "Ã©")
+
+
+def test_a_row_that_stands_twice_is_found_where_the_target_has_lost_its_primary_key(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = migrated(server, database, tmp_path, ROWS)
+    change(
+        driver,
+        "ALTER TABLE keyed MODIFY id BIGINT NOT NULL",
+        "ALTER TABLE keyed DROP PRIMARY KEY, ADD KEY (id)",
+        "INSERT INTO keyed SELECT * FROM keyed WHERE id = 9",
+    )
+    one = proof(driver, "keyed")
+    assert (one.rows_source, one.rows_target, one.differences_total) == (60, 61, 1)
+    driver.ctx.record(CONFIRMED, {"typed": database, "steps": ["data.prepare"]})
+    assert all(outcome.status.settled for outcome in driver.copy())
+    assert proof(driver, "keyed").status == "equal"
+
+
+def test_a_list_that_the_server_cuts_short_in_its_last_line_is_asked_for_again(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dixis_tui.proof.Comparison.segment_rows", 40)
+    driver = migrated(server, database, tmp_path, ROWS)
+    change(driver, "UPDATE keyed SET number = 0 WHERE id = 3")
+    monkeypatch.setattr("dixis_tui.proof.SEGMENT_ROWS", 1)
+    # the second segment, listed at once, holds 20 rows of 3 and 16 digits: the last line lacks its hash or half its key
+    for quarter in range(100, 105):
+        monkeypatch.setattr("dixis_tui.proof.LINE_BYTES", quarter)
+        assert found(driver, "keyed") == {("id = 3", "number")}
 
 
 def test_a_column_that_is_gone_is_no_equality(server: RunningServer, database: str, tmp_path: Path) -> None:

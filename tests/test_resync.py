@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import transfer, validation
+from dixis_tui import structure, transfer, validation
 from dixis_tui.journal import CONFIRMED
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
 from dixis_tui.proof import Sides, Unlike
@@ -218,6 +218,24 @@ def test_a_thousand_changes_by_a_writer_while_the_early_copy_runs(
     equal(driver)
 
 
+def test_the_next_number_is_carried_where_the_newest_rows_are_gone(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = early(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (700, 'short@example.com')", "DELETE FROM users WHERE id = 700")
+    with server.connect() as connection, connection.cursor() as cursor:
+        # an ALTER that waits for a reader of ours would wait for a day
+        cursor.execute("SET GLOBAL lock_wait_timeout = 5")
+    try:
+        driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
+        settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    finally:
+        with server.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET GLOBAL lock_wait_timeout = DEFAULT")
+    with closing(driver.target()) as target:
+        assert structure.next_number(target, "users") == 701
+
+
 def test_rows_of_others_are_replaced_only_by_one_who_types_the_name(
     server: RunningServer, database: str, tmp_path: Path
 ) -> None:
@@ -241,6 +259,27 @@ def test_rows_of_others_are_replaced_only_by_one_who_types_the_name(
         execute(target, "DELETE FROM users WHERE id = 77")
         target.commit()
     assert transfer.prepare(driver.ctx).status is Status.FAIL
+
+
+def test_rows_that_others_write_behind_the_preparation_are_not_replaced(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = make_driver(server, database, tmp_path, SHOP)
+    driver.make_tables()
+    steps = transfer.steps(driver.config)
+    settled(driver.run(steps[:2]))
+    with closing(driver.target()) as target:
+        execute(target, "INSERT INTO cache VALUES ('theirs', 'precious', 0)")
+        target.commit()
+    refused = driver.run(steps[2:])[-1]
+    assert refused.status is Status.FAIL
+    assert refused.evidence == ("cache: 1 rows, 0 of them ours",)
+    with closing(driver.target()) as target:
+        assert query(target, "SELECT value FROM cache") == [("precious",)]
+    # agreed to, they are
+    say(driver, "data.prepare")
+    settled(driver.run(steps[1:]))
+    equal(driver)
 
 
 def test_conversions_and_rows_set_aside_hold_for_what_is_written_later(

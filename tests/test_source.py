@@ -66,6 +66,21 @@ def test_every_commit_changes_the_mark_and_reading_does_not(tmp_path: Path, jour
                 live.execute("PRAGMA wal_checkpoint").fetchone()
 
 
+@pytest.mark.parametrize("journal", ["delete", "wal"])
+def test_a_commit_changes_the_mark_of_a_database_behind_a_link(tmp_path: Path, journal: str) -> None:
+    (tmp_path / "shared").mkdir()
+    link = tmp_path / "shop.sqlite"
+    link.symlink_to(tmp_path / "shared" / "shop.sqlite")
+    with closing(sqlite3.connect(link)) as live:
+        live.execute(f"PRAGMA journal_mode = {journal}")
+        live.execute("CREATE TABLE notes (word VARCHAR)")
+        live.commit()
+        before = mark(LocalHost(), str(link))
+        live.execute("INSERT INTO notes VALUES ('late')")
+        live.commit()
+        assert mark(LocalHost(), str(link)) != before
+
+
 def test_a_snapshot_cannot_be_written(tmp_path: Path) -> None:
     path = make_source(tmp_path / "shop.sqlite", SHOP)
     with closing(open_readonly(path)) as connection, pytest.raises(sqlite3.OperationalError):

@@ -38,6 +38,8 @@ from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_column
 from dixis_tui.source import Snapshot, digest
 from dixis_tui.target import TargetConnection, connected
 
+# SQLite has one text for both passings of an hour that comes twice, so none is marked: as in a zone without such hours.
+NO_HOUR_TWICE = "UTC"
 Value = int | float | str | bytes | None
 
 
@@ -98,7 +100,7 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
             normalise.prepare(source)
             for number, table in enumerate(tables, 1):
                 ctx.check_stop()
-                sides = Sides(source, view, thread, table, ctx.config.target.time_zone, SEGMENT_ROWS)
+                sides = Sides(source, view, thread, table, NO_HOUR_TWICE, SEGMENT_ROWS)
                 try:
                     _Table(ctx, sides, source, copy, brought, sure=sure).bring()
                 except (sqlite3.Error, OverflowError) as error:
@@ -159,7 +161,8 @@ def _check(copy: sqlite3.Connection, before: int) -> None:
 def _prove(ctx: Context, live: Snapshot) -> None:
     """Compare the copy with the target."""
     home = live.model_copy(update={"sha256": digest(live.path, ctx.stop)})
-    for proof in Comparison(home, ctx.config.target, lambda *_: ctx.check_stop()).run(_tables(as_of(ctx, home))):
+    comparison = Comparison(home, ctx.config.target, lambda *_: ctx.check_stop(), time_zone=NO_HOUR_TWICE)
+    for proof in comparison.run(_tables(as_of(ctx, home))):
         if proof.status != "equal":
             places = f"{proof.differences_total} differences"
             raise HomecomingError(f"{proof.table}: the copy is not what MySQL holds: {proof.message or places}.")

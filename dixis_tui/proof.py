@@ -555,7 +555,7 @@ class Comparison:
     """Compares tables of one snapshot with one consistent view of the target.
 
     between: called with a table's name, its rows so far and its differences so far; raises to end it. segment_rows:
-    rows of a segment.
+    rows of a segment; time_zone: of the forms, empty for that of the target's sessions.
     """
 
     snapshot: Snapshot
@@ -563,6 +563,7 @@ class Comparison:
     between: Callable[[str, int, int], None]
     segment_rows: int = SEGMENT_ROWS
     shown: int = SHOWN
+    time_zone: str = ""
 
     def run(self, wanted: Sequence[Compared]) -> Iterator[TableProof]:
         """What came of each table, one after the other."""
@@ -584,7 +585,8 @@ class Comparison:
             return TableProof(
                 table=table.name, rows_source=job.total, rows_target=None, status="error", message=message
             )
-        sides = Sides(source, connection, thread, table, self.target.time_zone, self.segment_rows)
+        zone = self.time_zone or self.target.time_zone
+        sides = Sides(source, connection, thread, table, zone, self.segment_rows)
         found: list[Difference] = []
         total = done = 0
 

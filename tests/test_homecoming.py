@@ -52,9 +52,9 @@ SINCE = (
 )
 
 
-def live(server: RunningServer, database: str, folder: Path) -> Driver:
+def live(server: RunningServer, database: str, folder: Path, **sections: object) -> Driver:
     """A shop that has been taken to the target and let its customers in there."""
-    driver = make_driver(server, database, folder, SHOP)
+    driver = make_driver(server, database, folder, SHOP, **sections)
     go_live(driver, [*driver.make_tables(), *driver.copy()])
     return driver
 
@@ -281,3 +281,23 @@ def test_a_database_behind_a_link_is_replaced_where_it_lies(
     assert link.is_symlink()
     assert len(list(tmp_path.glob("shared.sqlite.before-home-*"))) == 1
     assert rows(driver, "SELECT email FROM users WHERE id = 66") == [("new@example.com",)]
+
+
+def test_a_moment_of_the_hour_that_comes_twice_comes_home_as_sqlite_writes_it(
+    server: RunningServer, database: str, tmp_path: Path, athens: str
+) -> None:
+    driver = live(server, database, tmp_path, types={"users.seen": "TIMESTAMP"})
+    target = driver.config.target.model_copy(update={"time_zone": athens})
+    driver.config = driver.config.model_copy(update={"target_section": target})
+    # the snapshot went over in UTC; only the shop's own rows tell the hour's second passing
+    write(
+        driver,
+        "UPDATE users SET seen = '2024-01-01 10:00:00' WHERE id = 1",
+        "SET SESSION time_zone = '+00:00'",
+        "INSERT INTO users (id, email, seen) VALUES (66, 'new@example.com', '2024-10-27 01:01:00')",
+    )
+    assert back(driver).status is Status.PASS
+    assert rows(driver, "SELECT seen FROM users WHERE id IN (1, 66)") == [
+        ("2024-01-01 10:00:00",),
+        ("2024-10-27 03:01:00",),
+    ]

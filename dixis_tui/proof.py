@@ -30,7 +30,7 @@ from dixis_tui.normalise import Form
 from dixis_tui.rows import INTEGER_KINDS, Field
 from dixis_tui.shape import ShapeColumn, ShapeIndex
 from dixis_tui.source import Snapshot
-from dixis_tui.target import TargetConnection, connect, execute, identifier, query
+from dixis_tui.target import TargetConnection, TargetError, connect, execute, identifier, query
 
 SEGMENT_ROWS = 20_000
 # Rows whose hashes are held at once, on each side; rows whose values are asked for at once.
@@ -425,11 +425,21 @@ class Sides:
         elif isinstance(mine, set) and isinstance(theirs, set):
             yield _by_key(span, mine, theirs)
         else:
-            parts = self.ask(lambda: list(self.target.split(span, self._size))) if there > self._size else [span]
-            for part in parts:
-                asked = self._thread.submit(self.target.lines, part)
-                lines = self.source.lines(part)
-                yield _by_key(part, lines, asked.result() or set())
+            yield from self._keys(span, there, self._size)
+
+    def _keys(self, span: Span, there: int, size: int) -> Iterator[Unlike]:
+        """Rows compared by key and hash, so many of the target's at a time, and fewer where its answer is cut short."""
+        for part in self.ask(lambda: list(self.target.split(span, size))) if there > size else [span]:
+            asked = self._thread.submit(self.target.lines, part)
+            mine, theirs = self.source.lines(part), asked.result()
+            if theirs is not None:
+                yield _by_key(part, mine, theirs)
+            elif size == 1:
+                raise TargetError(
+                    "The server cuts even the shortest list of rows.", next_step="raise group_concat_max_len"
+                )
+            else:
+                yield from self._keys(part, size, size // 2)
 
     def _multisets(self, span: Span, count: int) -> Iterator[Unlike]:
         """Rows compared by their hashes alone, so many at a time that they can be held."""

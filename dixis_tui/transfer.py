@@ -458,7 +458,9 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
 
 
 def _whose(foreign: Mapping[str, State]) -> list[str]:
-    return [f"{name}: {state.there} rows, {state.current + state.older} of them ours" for name, state in foreign.items()]
+    return [
+        f"{name}: {state.there} rows, {state.current + state.older} of them ours" for name, state in foreign.items()
+    ]
 
 
 def _held(state: State) -> str:

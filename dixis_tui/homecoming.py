@@ -38,6 +38,8 @@ from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_column
 from dixis_tui.source import Snapshot, digest
 from dixis_tui.target import TargetConnection, connected
 
+# SQLite has one text for both passings of an hour that comes twice, so none is marked: as in a zone without such hours.
+NO_HOUR_TWICE = "UTC"
 Value = int | float | str | bytes | None
 
 
@@ -98,7 +100,7 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
             normalise.prepare(source)
             for number, table in enumerate(tables, 1):
                 ctx.check_stop()
-                sides = Sides(source, view, thread, table, ctx.config.target.time_zone, SEGMENT_ROWS)
+                sides = Sides(source, view, thread, table, NO_HOUR_TWICE, SEGMENT_ROWS)
                 try:
                     _Table(ctx, sides, source, copy, brought, sure=sure).bring()
                 except (sqlite3.Error, OverflowError) as error:
@@ -159,7 +161,8 @@ def _check(copy: sqlite3.Connection, before: int) -> None:
 def _prove(ctx: Context, live: Snapshot) -> None:
     """Compare the copy with the target."""
     home = live.model_copy(update={"sha256": digest(live.path, ctx.stop)})
-    for proof in Comparison(home, ctx.config.target, lambda *_: ctx.check_stop()).run(_tables(as_of(ctx, home))):
+    comparison = Comparison(home, ctx.config.target, lambda *_: ctx.check_stop(), time_zone=NO_HOUR_TWICE)
+    for proof in comparison.run(_tables(as_of(ctx, home))):
         if proof.status != "equal":
             places = f"{proof.differences_total} differences"
             raise HomecomingError(f"{proof.table}: the copy is not what MySQL holds: {proof.message or places}.")
@@ -193,7 +196,7 @@ class _Table:
     def bring(self) -> None:
         """Write the table's differences into the copy: all that goes first, so that no row meets a unique value of one
         that is about to go."""
-        changed: dict[int, dict[str, Value]] = {}
+        changed: dict[str, dict[str, Value]] = {}
         gone: list[str] = []
         fresh: list[dict[str, Value]] = []
         for unlike in self._sides.unlike(lambda _: self._ctx.check_stop()):
@@ -202,7 +205,8 @@ class _Table:
                 gone += [f"{self._key} = {key}" for key in unlike.only_source if self._unwritten(key, None)]
                 fresh += self._fresh(unlike)
             else:
-                some_gone, some_fresh = self._by_hash(unlike)
+                some_changed, some_gone, some_fresh = self._by_hash(unlike)
+                changed |= some_changed
                 gone += some_gone
                 fresh += some_fresh
         self._write(changed, gone, fresh)
@@ -211,17 +215,17 @@ class _Table:
         self._brought.inserted += len(fresh)
 
     def _write(
-        self, changed: Mapping[int, Mapping[str, Value]], gone: Sequence[str], fresh: Sequence[Mapping[str, Value]]
+        self, changed: Mapping[str, Mapping[str, Value]], gone: Sequence[str], fresh: Sequence[Mapping[str, Value]]
     ) -> None:
         copy, columns = self._copy, ", ".join(self._columns)
         if changed:
             # Rows that changed are set aside in the copy itself: their other columns keep the very form they have.
             copy.execute(f"CREATE TEMP TABLE dixis_home AS SELECT {columns} FROM {self._name} WHERE 0")
-            for key, values in changed.items():
-                copy.execute(f"INSERT INTO dixis_home SELECT {columns} FROM {self._name} WHERE {self._key} = {key}")
+            for condition, values in changed.items():
+                copy.execute(f"INSERT INTO dixis_home SELECT {columns} FROM {self._name} WHERE {condition}")
                 sets = ", ".join(f"{catalogue.name(name)} = ?" for name in values)
-                copy.execute(f"UPDATE dixis_home SET {sets} WHERE {self._key} = {key}", list(values.values()))
-                copy.execute(f"DELETE FROM {self._name} WHERE {self._key} = {key}")
+                copy.execute(f"UPDATE dixis_home SET {sets} WHERE rowid = last_insert_rowid()", list(values.values()))
+                copy.execute(f"DELETE FROM {self._name} WHERE {condition}")
         for condition in gone:
             copy.execute(f"DELETE FROM {self._name} WHERE {condition}")
         if changed:
@@ -234,7 +238,7 @@ class _Table:
 
     # Tables with a key of one whole number
 
-    def _changed(self, unlike: Unlike) -> dict[int, dict[str, Value]]:
+    def _changed(self, unlike: Unlike) -> dict[str, dict[str, Value]]:
         found = {}
         for keys in batches(unlike.changed, WHOLE_ROWS):
             mine = self._sides.source.whole_by_key(keys)
@@ -242,7 +246,7 @@ class _Table:
             for key in keys:
                 changes = self._changes(mine[key], theirs[key])
                 if changes and self._unwritten(key, theirs[key]):
-                    found[key] = changes
+                    found[f"{self._key} = {key}"] = changes
         return found
 
     def _fresh(self, unlike: Unlike) -> Iterator[dict[str, Value]]:
@@ -271,24 +275,49 @@ class _Table:
 
     # Other tables
 
-    def _by_hash(self, unlike: Unlike) -> tuple[list[str], list[dict[str, Value]]]:
+    def _by_hash(self, unlike: Unlike) -> tuple[dict[str, dict[str, Value]], list[str], list[dict[str, Value]]]:
         """Rows are told by their place in the snapshot, which holds only where the database was not written since."""
-        keys = ", ".join(catalogue.name(column) for column in key_columns(self._table))
-        gone = [f"({keys}) = ({address})" for address, _ in unlike.source]
-        fresh = []
+        theirs: list[Values] = []
         left = unlike.target.copy()
         for hashes in batches(sorted(unlike.target), WHOLE_ROWS):
             for digits, values in self._sides.ask(self._sides.target.whole_by_hash, unlike.span, hashes):
                 if left[digits] > 0:
                     left[digits] -= 1
-                    fresh.append(self._values(values))
-        if self._sure:
-            return gone, fresh
-        for address, _ in unlike.source:
-            self._conflict(address, {}, None)
-        for row in fresh:
-            self._conflict("", None, _shown(row))
-        return [], []
+                    theirs.append(values)
+        if not self._sure:
+            for address, _ in unlike.source:
+                self._conflict(address, {}, None)
+            for values in theirs:
+                self._conflict("", None, _shown(self._values(values)))
+            return {}, [], []
+        keys = ", ".join(catalogue.name(column) for column in key_columns(self._table))
+        changed: dict[str, dict[str, Value]] = {}
+        fresh = []
+        mine = self._by_primary_key(unlike)
+        gone = {address: f"({keys}) = ({address})" for address, _ in unlike.source}
+        for values in theirs:
+            address, before = mine.pop(self._primary_key(values), ("", ()))
+            if address:
+                changed[gone.pop(address)] = self._changes(before, values)
+            else:
+                fresh.append(self._values(values))
+        return {where: changes for where, changes in changed.items() if changes}, list(gone.values()), fresh
+
+    def _by_primary_key(self, unlike: Unlike) -> dict[Values, tuple[str, Values]]:
+        """Address and values of the rows that differ in the snapshot; empty for a table without a key
+        on both sides."""
+        key = self._table.primary_key
+        if not key or not {*key} <= {form.name for form in self._sides.forms}:
+            return {}
+        found = {}
+        for some in batches([address for address, _ in unlike.source], WHOLE_ROWS):
+            for address, values in self._sides.source.whole_by_address(some).items():
+                found[self._primary_key(values)] = (address, values)
+        return found
+
+    def _primary_key(self, values: Values) -> Values:
+        pairs = zip(self._sides.forms, values, strict=True)
+        return tuple(value for form, value in pairs if form.name in self._table.primary_key)
 
     def _conflict(self, key: str, sqlite: Mapping[str, Any] | None, mysql: Mapping[str, Any] | None) -> None:
         self._brought.conflicts.append({"table": self._table.name, "key": key, "sqlite": sqlite, "mysql": mysql})

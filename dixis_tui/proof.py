@@ -30,7 +30,7 @@ from dixis_tui.normalise import Form
 from dixis_tui.rows import INTEGER_KINDS, Field
 from dixis_tui.shape import ShapeColumn, ShapeIndex
 from dixis_tui.source import Snapshot
-from dixis_tui.target import TargetConnection, connect, execute, identifier, query
+from dixis_tui.target import TargetConnection, TargetError, connect, execute, identifier, query
 
 # One table has been compared: data is its TableProof, the step, its round, and the snapshot.
 PROVED = "table-proved"
@@ -427,26 +427,21 @@ class Sides:
         elif isinstance(mine, set) and isinstance(theirs, set):
             yield _by_key(span, mine, theirs)
         else:
-            parts = self.ask(lambda: list(self.target.split(span, self._size))) if there > self._size else [span]
-            for part in parts:
-                yield from self._lines(part, min(there, self._size))
+            yield from self._keys(span, there, self._size)
 
-    def _lines(self, span: Span, count: int) -> Iterator[Unlike]:
-        """The rows of a span by their keys; cut in halves where the server's answer does not hold as many. count: rows
-        of the target."""
-        asked = self._thread.submit(self.target.lines, span)
-        mine = self.source.lines(span)
-        theirs = asked.result()
-        if theirs is not None:
-            yield _by_key(span, mine, theirs)
-        elif count > 1:
-            for part in self.ask(lambda: list(self.target.split(span, (count + 1) // 2))):
-                yield from self._lines(part, (count + 1) // 2)
-        else:
-            raise DixisError(
-                "The server cuts even the shortest list of keys.",
-                next_step="raise its max_allowed_packet, then compare",
-            )
+    def _keys(self, span: Span, there: int, size: int) -> Iterator[Unlike]:
+        """Rows compared by key and hash, so many of the target's at a time, and fewer where its answer is cut short."""
+        for part in self.ask(lambda: list(self.target.split(span, size))) if there > size else [span]:
+            asked = self._thread.submit(self.target.lines, part)
+            mine, theirs = self.source.lines(part), asked.result()
+            if theirs is not None:
+                yield _by_key(part, mine, theirs)
+            elif size == 1:
+                raise TargetError(
+                    "The server cuts even the shortest list of rows.", next_step="raise group_concat_max_len"
+                )
+            else:
+                yield from self._keys(part, size, size // 2)
 
     def _multisets(self, span: Span, count: int) -> Iterator[Unlike]:
         """Rows compared by their hashes alone, so many at a time that they can be held."""
@@ -572,7 +567,7 @@ class Comparison:
     """Compares tables of one snapshot with one consistent view of the target.
 
     between: called with a table's name, its rows so far and its differences so far; raises to end it. segment_rows:
-    rows of a segment.
+    rows of a segment; time_zone: of the forms, empty for that of the target's sessions.
     """
 
     snapshot: Snapshot
@@ -580,6 +575,7 @@ class Comparison:
     between: Callable[[str, int, int], None]
     segment_rows: int = SEGMENT_ROWS
     shown: int = SHOWN
+    time_zone: str = ""
 
     def run(self, wanted: Sequence[Compared]) -> Iterator[TableProof]:
         """What came of each table, one after the other."""
@@ -601,7 +597,8 @@ class Comparison:
             return TableProof(
                 table=table.name, rows_source=job.total, rows_target=None, status="error", message=message
             )
-        sides = Sides(source, connection, thread, table, self.target.time_zone, self.segment_rows)
+        zone = self.time_zone or self.target.time_zone
+        sides = Sides(source, connection, thread, table, zone, self.segment_rows)
         found: list[Difference] = []
         total = done = 0
 

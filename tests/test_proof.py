@@ -353,11 +353,11 @@ def test_a_row_that_stands_twice_is_found_where_the_target_has_lost_its_primary_
 def test_a_list_that_the_server_cuts_short_in_its_last_line_is_asked_for_again(
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dixis_tui.proof.Comparison.segment_rows", 40)
+    monkeypatch.setattr("dixis_tui.proof.Comparison.segment_rows", 20)
     driver = migrated(server, database, tmp_path, ROWS)
     change(driver, "UPDATE keyed SET number = 0 WHERE id = 3")
     monkeypatch.setattr("dixis_tui.proof.SEGMENT_ROWS", 1)
-    # the second segment, listed at once, holds 20 rows of 3 and 16 digits: the last line lacks its hash or half its key
+    # a later segment, listed at once, holds 20 rows of 3 and 16 digits: the last line lacks its hash, or half its key
     for quarter in range(100, 105):
         monkeypatch.setattr("dixis_tui.proof.LINE_BYTES", quarter)
         assert found(driver, "keyed") == {("id = 3", "number")}

@@ -226,20 +226,26 @@ class Headless:
         if outcome.status is not Status.PASS and not outcome.findings:
             for line in outcome.evidence[:EVIDENCE]:
                 self._print(f"           {line}")
+        told: set[tuple[str, ...]] = set()
         for finding in outcome.findings:
             if finding.status is not Status.PASS:
-                self._finding(finding)
+                self._finding(finding, told)
         if not outcome.findings:
             for line in outcome.remedy:
                 self._print(f"           next: {line}")
 
-    def _finding(self, finding: Finding) -> None:
+    def _finding(self, finding: Finding, told: set[tuple[str, ...]]) -> None:
+        """told: remedies of the same check that stand above, or parts of them between an "or"; they are not repeated."""
         place = f"{finding.place}: " if finding.place else ""
         self._print(f"           {finding.status.glyph} {place}{finding.message}")
         for one in finding.examples:
             self._print(f"               {one.key}: {one.value}")
-        for line in finding.remedy:
-            self._print(f"               | {line}")
+        for number, part in enumerate(_alternatives(finding.remedy)):
+            if number:
+                self._print("               | or")
+            for line in ("as above",) if part in told else part:
+                self._print(f"               | {line}")
+            told.add(part)
 
     def _stop(self, signal_name: str) -> None:
         self._print(f"\n{signal_name}: stopping at the next safe point; once more stops at once")
@@ -286,6 +292,17 @@ class Headless:
                 yield
             finally:
                 end()
+
+
+def _alternatives(remedy: Sequence[str]) -> list[tuple[str, ...]]:
+    """The parts of a remedy that stand between lines that say "or"."""
+    parts: list[list[str]] = [[]]
+    for line in remedy:
+        if line == "or":
+            parts.append([])
+        else:
+            parts[-1].append(line)
+    return [tuple(part) for part in parts if part]
 
 
 def _code(status: Status) -> int:

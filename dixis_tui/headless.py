@@ -235,7 +235,7 @@ class Headless:
                 self._print(f"           next: {line}")
 
     def _finding(self, finding: Finding, told: set[tuple[str, ...]]) -> None:
-        """told: remedies of the same check that stand above, or parts of them between an "or"; they are not repeated."""
+        """told: parts of remedies that stand above in the same check; they are not repeated."""
         place = f"{finding.place}: " if finding.place else ""
         self._print(f"           {finding.status.glyph} {place}{finding.message}")
         for one in finding.examples:

@@ -38,6 +38,10 @@ class HostError(DixisError):
     """A host could not be reached, or an operation on it failed."""
 
 
+class HungError(HostError):
+    """A command did not end in the time it was given, and was ended."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """A finished command. returncode is negative for a signal on this machine, -1 over SSH when none was given."""
@@ -576,7 +580,7 @@ def _wait(
         if pause.wait(interval) and stop is not None:
             raise StoppedError
         if time.monotonic() > deadline:
-            raise HostError(
+            raise HungError(
                 f"{argv[0]} on {name} did not finish in {timeout:.0f} s and was ended.",
                 next_step=f"run it by hand to see what it waits for: {shlex.join(argv)}",
             )

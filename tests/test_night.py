@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,7 @@ from dixis_tui import cutover, plan, rollback, sandbox
 from dixis_tui.model import Outcome, Status
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import World
-from dixis_tui.sandbox.processes import alive, wait_until
+from dixis_tui.sandbox.processes import free_port
 from tests.conftest import KINDS
 from tests.test_migration import artisan, dixis, statuses
 
@@ -192,37 +194,65 @@ def test_artisan_that_hangs_is_ended_in_time(night: Night) -> None:
 
 
 @contextmanager
-def stopped(world: World, name: str) -> Iterator[None]:
-    """A server of the sandbox that answers nobody any more, until the end of the block."""
-    pid = next(one.pid for one in sandbox.status(world.directory).processes if one.name == name)
-    assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+def deaf(world: World, port: int) -> Iterator[None]:
+    """Nobody listens where the configuration says: what a server that was stopped looks like from here."""
+    text = world.config.read_text(encoding="utf-8")
+    world.config.write_text(text.replace(f"port = {port}\n", f"port = {free_port()}\n"), encoding="utf-8")
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
-        assert wait_until(lambda: alive(pid), 5)
+        world.config.write_text(text, encoding="utf-8")
 
 
-@pytest.mark.parametrize(("server", "step"), [("server", "cutover.resync"), ("sshd", "cutover.environment")])
-def test_a_server_that_went_silent_stops_the_cutover_with_the_shop_closed(night: Night, server: str, step: str) -> None:
+@pytest.mark.parametrize(("server", "step"), [("mysql", "cutover.resync"), ("sshd", "cutover.environment")])
+def test_a_server_that_was_stopped_stops_the_cutover_with_the_shop_closed(night: Night, server: str, step: str) -> None:
     before = CUTOVER[CUTOVER.index(step) - 1]
     assert night.go(before).status.settled
-    with stopped(night.world, server):
-        text = night.world.config.read_text(encoding="utf-8")
-        impatient = text.replace("[target]\n", "[target]\nconnect_timeout = 1\n").replace(
-            "[host.ssh]\n", "[host.ssh]\nconnect_timeout = 1\n"
-        )
-        night.world.config.write_text(impatient, encoding="utf-8")
-        try:
-            outcome = night.go(step)
-        finally:
-            night.world.config.write_text(text, encoding="utf-8")
+    with deaf(night.world, night.world.server_port if server == "mysql" else night.world.ssh_port):
+        outcome = night.go(step)
     assert outcome.status is Status.FAIL
     assert outcome.remedy
     assert (night.closed, night.on_mysql) == (True, False)
     dixis(night.world, "run", "--yes")
     assert (night.closed, night.on_mysql) == (False, True)
+
+
+@pytest.fixture
+def full_disk(night: Night, tmp_path: Path) -> Iterator[Path]:
+    """The application's .env on a file system of its own that has no room left."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() == 0:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=True)
+    else:
+        disk.chmod(0o500)  # only root makes file systems; a folder nobody may write refuses as well
+    yield disk
+    night.env.unlink(missing_ok=True)
+    night.env.write_bytes(night.sqlite_env)
+    night.env.chmod(0o640)
+    if os.geteuid() == 0:
+        subprocess.run(["umount", str(disk)], check=True)
+    disk.chmod(0o700)
+
+
+def test_a_full_disk_of_the_host_leaves_env_as_it_was_and_the_shop_closed(night: Night, full_disk: Path) -> None:
+    night.go("cutover.proof")
+    full_disk.chmod(0o700)
+    shutil.move(night.env, full_disk / ".env")
+    night.env.symlink_to(full_disk / ".env")
+    with contextlib.suppress(OSError), (full_disk / "filler").open("wb", buffering=0) as filler:
+        while os.geteuid() == 0:
+            filler.write(b"x" * 4096)
+    full_disk.chmod(0o500)
+    outcome = night.go("cutover.environment")
+    assert outcome.status is Status.FAIL
+    assert "Cannot write" in outcome.summary
+    assert os.geteuid() != 0 or "no room" in outcome.summary
+    assert (night.closed, night.on_mysql) == (True, False)
+    (full_disk / "filler").unlink()
+    full_disk.chmod(0o700)
+    dixis(night.world, "rollback", "--yes")
+    assert (night.closed, night.env.is_symlink(), night.env.read_bytes()) == (False, True, night.sqlite_env)
 
 
 def test_a_read_only_env_is_switched_and_keeps_its_mode(night: Night) -> None:

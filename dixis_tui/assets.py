@@ -1,23 +1,44 @@
-"""The Assets phase: the images and documents rows refer to, packed, sent by rsync, given their modes, and compared."""
+"""The Assets phase: the files rows refer to, packed, sent by rsync, given their modes, compared, looked up by row."""
 
 from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import humanize
 
-from dixis_tui import backup, rsync
+from dixis_tui import backup, envfile, laravel, references, rsync
 from dixis_tui.config import Assets, Config
 from dixis_tui.context import Context
-from dixis_tui.host import join
-from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
+from dixis_tui.host import Completed, Host, join
+from dixis_tui.journal import CONFIRMED
+from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed, warned
+from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.step import Step
 
-# Checksums, because a file of the same size and time may still be another.
-SEND = ("-rltc", "--partial-dir=.rsync-partial", "--info=progress2,stats2", "--no-human-readable", "--outbuf=L")
-COMPARE = ("-rlnc", "--itemize-changes")
+PARTIAL = ".rsync-partial"
+# Checksums, because a file of the same size and time may still be another. A file cut off goes on where it was.
+SEND = (
+    "-rltc",
+    f"--partial-dir={PARTIAL}",
+    "--no-whole-file",
+    "--info=progress2,stats2",
+    "--no-human-readable",
+    "--outbuf=L",
+)
+# A dry run, with names as they are; --delete tells what only the other side has.
+LOOK = ("-rltc", "--dry-run", "--delete", "--itemize-changes", "--8-bit-output", f"--exclude={PARTIAL}")
+DELETE = ("-rltc", "--delete", "--existing", "--ignore-existing", "--itemize-changes", "--8-bit-output")
+# The time of a folder changes with whatever the shop keeps in it.
+COMPARE = ("-anc", "--itemize-changes", "--omit-dir-times", "--8-bit-output", f"--exclude={PARTIAL}")
+DAY = 24 * 3600.0
+SHOWN = 200
+# Files were about to be removed on the host: data says how often the word had been typed by then.
+DELETING = "assets-deleting"
+# Files that keep a folder in a repository; no row refers to them.
+KEEPERS = (".gitignore", ".gitkeep", ".keep")
 
 
 def steps(config: Config) -> tuple[Step, ...]:
@@ -25,6 +46,16 @@ def steps(config: Config) -> tuple[Step, ...]:
     if config.assets is None:
         return ()
     assets = config.assets
+    delete = Step(
+        id="assets.delete",
+        title="Remove what only the host has",
+        kind=Kind.ACTION,
+        why="[assets] delete asks for an exact mirror; what is removed must be seen and typed first.",
+        work=lambda ctx: _delete(ctx, assets),
+        preview=lambda ctx: _delete_preview(ctx, assets),
+        word=lambda ctx: ctx.config.target.database if look(ctx, assets).only_there else "",
+        undo="removed files are kept in storage/dixis-replaced on the host",
+    )
     return (
         Step(
             id="assets.backup",
@@ -32,8 +63,18 @@ def steps(config: Config) -> tuple[Step, ...]:
             kind=Kind.ACTION,
             why="A copy that nothing later can change.",
             work=lambda ctx: _backup(ctx, assets),
-            preview=lambda ctx: [f"tar -czf {ctx.config.backup.directory}/assets-<time>.tar.gz -C {assets.source} ."],
+            preview=lambda ctx: [
+                f"tar -czf {ctx.config.backup.directory}/assets-<time>.tar.gz -C {assets.source} .",
+                "read it back whole; keep its listing (.txt) and its checksum (.sha256) beside it",
+            ],
             undo="remove the archive",
+        ),
+        Step(
+            id="assets.dry-run",
+            title="What would be sent, replaced, removed",
+            kind=Kind.CHECK,
+            why="What rsync is about to do is seen before it does it.",
+            work=lambda ctx: _dry_run(ctx, assets),
         ),
         Step(
             id="assets.sync",
@@ -44,13 +85,17 @@ def steps(config: Config) -> tuple[Step, ...]:
             preview=lambda ctx: [shlex.join(send_command(ctx, assets))],
             undo="replaced files are kept in storage/dixis-replaced on the host",
         ),
+        *((delete,) if assets.delete else ()),
         Step(
             id="assets.modes",
             title="Modes and owner",
             kind=Kind.ACTION,
             why="The web server must read every file and enter every folder; no image is a program.",
             work=lambda ctx: _modes(ctx, assets),
-            preview=lambda ctx: [f"{ctx.app_host.name}: {shlex.join(c)}" for c in mode_commands(ctx, assets)],
+            preview=lambda ctx: [
+                "the plan's chmod -R 755 would make a program of every image: folders and files are told apart",
+                *(f"{ctx.app_host.name}: {shlex.join(c)}" for c in mode_commands(ctx, assets)),
+            ],
             undo="not needed: content is untouched",
         ),
         Step(
@@ -60,6 +105,13 @@ def steps(config: Config) -> tuple[Step, ...]:
             why="rsync's exit code is not proof; checksums of every file are.",
             work=lambda ctx: _compare(ctx, assets),
         ),
+        Step(
+            id="assets.references",
+            title="Every file a row refers to",
+            kind=Kind.CHECK,
+            why="A product whose image is missing is seen by customers first.",
+            work=lambda ctx: _references(ctx, assets),
+        ),
     )
 
 
@@ -68,26 +120,66 @@ def destination(ctx: Context, assets: Assets) -> str:
     return join(ctx.config.app.root, assets.destination)
 
 
+def _command(ctx: Context, assets: Assets, options: Sequence[str]) -> list[str]:
+    return rsync.command(options, assets.source, destination(ctx, assets), ctx.config.host.ssh, timeout=assets.timeout)
+
+
+def _keeping(ctx: Context) -> tuple[str, str]:
+    """Options that set aside what is replaced or removed."""
+    return "--backup", f"--backup-dir={join(ctx.config.app.root, f'storage/dixis-replaced/{ctx.run_id}')}"
+
+
 def send_command(ctx: Context, assets: Assets) -> list[str]:
     """The rsync command that sends the assets."""
-    kept = join(ctx.config.app.root, f"storage/dixis-replaced/{ctx.run_id}")
-    options = [*SEND, "--backup", f"--backup-dir={kept}"]
-    return rsync.command(options, assets.source, destination(ctx, assets), ctx.config.host.ssh)
+    limit = [f"--bwlimit={assets.bandwidth_kib}"] if assets.bandwidth_kib else []
+    return _command(ctx, assets, [*SEND, *limit, *_keeping(ctx)])
+
+
+def delete_command(ctx: Context, assets: Assets) -> list[str]:
+    """The rsync command that removes what only the host has, and touches nothing else."""
+    return _command(ctx, assets, [*DELETE, *_keeping(ctx)])
+
+
+def compare_command(ctx: Context, assets: Assets) -> list[str]:
+    """The rsync command that prints whatever is not as it should be: content, time, mode, owner."""
+    user, _, group = assets.owner.partition(":")
+    owner = [f"--chown={assets.owner}"] if assets.owner else []
+    owner += ([] if user else ["--no-owner"]) + ([] if group else ["--no-group"])
+    modes = f"--chmod=D{assets.directory_mode},F{assets.file_mode}"
+    return _command(ctx, assets, [*COMPARE, modes, *owner])
 
 
 def mode_commands(ctx: Context, assets: Assets) -> list[list[str]]:
-    """The commands that set owner and modes on the host."""
+    """The commands that set owner and modes on the host, where they differ; each prints what it changes."""
     folder = destination(ctx, assets)
-    commands = [["chown", "-R", "--", assets.owner, folder]] if assets.owner else []
-    # -perm keeps the times of files that are right already
-    for kind, mode in (("d", assets.directory_mode), ("f", assets.file_mode)):
-        commands.append(["find", folder, "-type", kind, "!", "-perm", mode, "-exec", "chmod", mode, "{}", "+"])
+    commands = []
+    user, _, group = assets.owner.partition(":")
+    if assets.owner:
+        wrong = [*(["!", "-user", user] if user else []), *(["-o"] if user and group else [])]
+        wrong += ["!", "-group", group] if group else []
+        commands.append(["find", folder, "(", *wrong, ")", "-exec", "chown", "-hc", "--", assets.owner, "{}", "+"])
+    # A folder that cannot be entered is mended before find goes into it.
+    for kind, mode, end in (("d", assets.directory_mode, ";"), ("f", assets.file_mode, "+")):
+        commands.append(["find", folder, "-type", kind, "!", "-perm", mode, "-exec", "chmod", "-c", mode, "{}", end])
     return commands
 
 
 def files_below(folder: Path) -> list[Path]:
     """Every file below a folder, links included, sorted."""
     return sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+
+
+def look(ctx: Context, assets: Assets) -> rsync.Forecast:
+    """What sending would do, by a dry run."""
+    return rsync.parse_items(_rsync(ctx, _command(ctx, assets, LOOK)).stdout)
+
+
+def _rsync(ctx: Context, command: Sequence[str], on_line: Callable[[str], None] | None = None) -> Completed:
+    """Run rsync to its end; ended when the operator stops. Raises RsyncError that tells its exit codes apart."""
+    done = ctx.local.run(command, on_line=on_line, stop=ctx.stop, timeout=DAY)
+    if done.returncode != 0:
+        raise rsync.RsyncError(done.returncode, " / ".join(done.stderr.strip().splitlines()[-4:]))
+    return done
 
 
 def _backup(ctx: Context, assets: Assets) -> Outcome:
@@ -97,13 +189,33 @@ def _backup(ctx: Context, assets: Assets) -> Outcome:
     backup.prepare(directory)
     name = f"assets-{backup.stamp()}.tar.gz"
     with backup.new_file(directory, name) as path:
-        count, size = backup.archive(assets.source, path, ctx.stop)
+        packed = backup.archive(assets.source, path, ctx.stop)
     archive = directory / name
+    digest = backup.file_digest(archive)
+    with backup.new_file(directory, f"{name}.txt") as path:
+        path.write_text("".join(f"{file}  {inside}\n" for inside, file in packed.files.items()), encoding="utf-8")
+    with backup.new_file(directory, f"{name}.sha256") as path:
+        path.write_text(f"{digest}  {name}\n", encoding="utf-8")
     return passed(
-        f"{count} files, {humanize.naturalsize(size)}, packed and read back",
-        [str(archive), f"{archive.stat().st_size} bytes, sha256 {backup.file_digest(archive)}"],
-        files=count,
-        bytes=size,
+        f"{len(packed.files)} files, {humanize.naturalsize(packed.size)}, packed and read back",
+        [
+            str(archive),
+            f"{archive.stat().st_size} bytes, sha256 {digest}; by hand: sha256sum -c {name}.sha256",
+            f"listing as it was read back: {archive}.txt",
+        ],
+        files=len(packed.files),
+        bytes=packed.size,
+    )
+
+
+def _dry_run(ctx: Context, assets: Assets) -> Outcome:
+    ahead = look(ctx, assets)
+    fate = "would be removed" if assets.delete else "only on the host, left alone"
+    told = [*(f"new: {name}" for name in ahead.new), *(f"would replace: {name}" for name in ahead.replaced)]
+    told += [f"{fate}: {name}" for name in ahead.only_there]
+    return passed(
+        f"{len(ahead.new)} new, {len(ahead.replaced)} would replace another, {len(ahead.only_there)} {fate}",
+        [*told[:SHOWN], *([f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else [])],
     )
 
 
@@ -112,43 +224,133 @@ def _sync(ctx: Context, assets: Assets) -> Outcome:
     ctx.app_host.make_directory(destination(ctx, assets))
 
     def report(line: str) -> None:
-        reading = rsync.parse_progress(line)
-        if reading:
-            ctx.progress(Progress("assets.sync", "rsync", min(reading.bytes_sent, total), total, "bytes"))
+        found = rsync.parse_progress(line)
+        if found:
+            files = f"{found.files} sent" + (f", {found.checked} of {found.total} seen" if found.total else "")
+            sent = min(found.bytes_sent, total)
+            ctx.progress(
+                Progress(
+                    "assets.sync", "rsync", sent, total, "bytes", note=files, size=found.bytes_sent, left=found.left
+                )
+            )
         elif line.strip():
             ctx.say(line)
 
     command = send_command(ctx, assets)
     ctx.say(f"$ {shlex.join(command)}")
-    done = ctx.local.run(command, on_line=report, stop=ctx.stop, timeout=24 * 3600)
-    if done.returncode != 0:
+    try:
+        done = _rsync(ctx, command, report)
+    except DixisError:
         ctx.progress(Progress("assets.sync", "rsync", 0, total, "bytes", Status.FAIL))
-        raise rsync.RsyncError(done.returncode, " / ".join(done.stderr.strip().splitlines()[-3:]))
+        raise
     ctx.progress(Progress("assets.sync", "rsync", total, total, "bytes", Status.PASS))
-    statistics = [line for line in done.stdout.splitlines() if line.startswith(("Number of", "Total"))]
+    statistics = [
+        line for line in done.stdout.splitlines() if line.startswith(("Number of", "Total", "Literal", "Matched"))
+    ]
     return passed(f"{len(files_below(assets.source))} files there, {humanize.naturalsize(total)}", statistics)
 
 
+def _delete_preview(ctx: Context, assets: Assets) -> list[str]:
+    names = look(ctx, assets).only_there
+    shown = [f"  {name}" for name in names[:SHOWN]]
+    return [
+        f"remove {len(names)} files that only the host has, keeping them in storage/dixis-replaced:",
+        *shown,
+        *([f"  and {len(names) - SHOWN} more"] if len(names) > SHOWN else []),
+        shlex.join(delete_command(ctx, assets)),
+    ]
+
+
+def _delete(ctx: Context, assets: Assets) -> Outcome:
+    names = look(ctx, assets).only_there
+    if not names:
+        return passed("the host has no file that is not here")
+    database, step = ctx.config.target.database, "assets.delete"
+    typed = sum(e["typed"] == database and step in e.get("steps", ()) for e in ctx.recorded(CONFIRMED))
+    if typed <= max((int(event["words"]) for event in ctx.recorded(DELETING)), default=0):
+        return failed(
+            f"{len(names)} files are on the host only; nothing was removed, because nobody typed that they may be",
+            names[:SHOWN],
+            [f"type {database}: the console asks for it; headless: dixis run --from {step} --database {database}"],
+        )
+    ctx.record(DELETING, {"words": typed, "files": len(names)})
+    done = _rsync(ctx, delete_command(ctx, assets))
+    removed = [line for line in done.stdout.splitlines() if line.startswith("*deleting")]
+    return passed(f"{len(names)} files removed on the host, and kept aside there", removed[:SHOWN])
+
+
 def _modes(ctx: Context, assets: Assets) -> Outcome:
+    changed: list[str] = []
     for command in mode_commands(ctx, assets):
-        ctx.app_host.run(command, stop=ctx.stop).check(f"{command[0]} on {ctx.app_host.name}")
+        done = ctx.app_host.run(command, stop=ctx.stop, timeout=DAY)
+        changed += done.check(f"{command[0]} on {ctx.app_host.name}").stdout.splitlines()
     return passed(
         f"folders {assets.directory_mode}, files {assets.file_mode}"
         + (f", owner {assets.owner}" if assets.owner else "")
+        + f": {len(changed)} changes",
+        changed[:SHOWN],
+        changed=len(changed),
     )
 
 
 def _compare(ctx: Context, assets: Assets) -> Outcome:
-    command = rsync.command(COMPARE, assets.source, destination(ctx, assets), ctx.config.host.ssh)
-    done = ctx.local.run(command, stop=ctx.stop, timeout=24 * 3600)
-    if done.returncode != 0:
-        raise rsync.RsyncError(done.returncode, " / ".join(done.stderr.strip().splitlines()[-3:]))
-    different = [line for line in done.stdout.splitlines() if line.strip()]
+    command = compare_command(ctx, assets)
+    different = [line for line in _rsync(ctx, command).stdout.splitlines() if line.strip()]
     count = len(files_below(assets.source))
     if different:
         return failed(
-            f"{len(different)} of {count} files are missing or different", different[:200], ["run assets.sync again"]
+            f"{len(different)} of {count} files and folders are missing or different",
+            different[:SHOWN],
+            ["run assets.sync and assets.modes again: dixis run --from assets.sync"],
         )
     return passed(
         f"{count} files equal on both sides, by checksum", ["$ " + shlex.join(command), "(it printed nothing)"]
     )
+
+
+def _listed(host: Host, folder: str) -> dict[str, int]:
+    """Every file below a folder of a host, by path below it, with its size; links count as what they lead to."""
+    done = host.run(["find", "-L", folder, "-type", "f", "-printf", "%s %P\\0"], timeout=DAY)
+    lines = done.check(f"Listing {folder} on {host.name}").stdout.split("\0")
+    return {path: int(size) for size, _, path in (line.partition(" ") for line in lines if line)}
+
+
+def _references(ctx: Context, assets: Assets) -> Outcome:
+    if not assets.columns:
+        return warned(
+            "nobody said which columns name files",
+            (),
+            ["name them in [assets] columns, such as products.main_image, and run this check again"],
+        )
+    base = envfile.values(laravel.read_env(ctx)).get("APP_URL", "").rstrip("/")
+    urls = [*assets.urls, *([f"{base}/storage/"] if base else [])]
+    there = _listed(ctx.app_host, destination(ctx, assets))
+    with reading(latest_snapshot(ctx)) as connection:
+        unknown = references.unknown(connection, assets.columns)
+        if unknown:
+            return failed(f"{len(unknown)} columns are not in the source", unknown, ["mend [assets] columns"])
+        found = references.survey(connection, assets.columns, there, urls)
+    orphans = sorted(
+        path
+        for path in there.keys() - found.paths
+        if path.rpartition("/")[2] not in KEEPERS and PARTIAL not in path.split("/")
+    )
+    size = humanize.naturalsize(sum(there[path] for path in orphans))
+    evidence = [
+        f"{found.rows} values in {len(assets.columns)} columns; {found.elsewhere} at other addresses, not looked up",
+        f"{len(orphans)} files, {size}, that no row refers to" + (": " + ", ".join(orphans[:5]) if orphans else ""),
+    ]
+    facts = {"missing": len(found.missing), "orphans": len(orphans), "unclear": len(found.unclear)}
+    if found.missing or found.unclear:
+        lines = [*map(str, found.missing), *(f"names no file: {one}" for one in found.unclear)]
+        summary = f"{len(found.missing)} files that rows refer to are not on the host"
+        return failed(
+            summary + (f", {len(found.unclear)} values name no file" if found.unclear else ""),
+            [*evidence, *lines[:SHOWN], *([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])],
+            [
+                f"bring the files into {assets.source} and run: dixis run --from assets.sync",
+                "or mend the rows in the shop; files that the shop lost long ago can be waived, with the reason",
+            ],
+            **facts,
+        )
+    return passed(f"{len(found.paths)} files that rows refer to are all on the host", evidence, **facts)

@@ -7,6 +7,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -56,8 +57,16 @@ def stamp() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
-def archive(source: Path, destination: Path, stop: threading.Event) -> tuple[int, int]:
-    """Pack a folder into a gzipped tar and read it back; the number of files and their bytes.
+@dataclass(frozen=True)
+class Packed:
+    """What reads back from an archive: each file's SHA-256 by its name, and the bytes of all."""
+
+    files: dict[str, str]
+    size: int
+
+
+def archive(source: Path, destination: Path, stop: threading.Event) -> Packed:
+    """Pack a folder into a gzipped tar and read it back.
 
     Raises BackupError when what was packed is not what reads back.
     """
@@ -91,7 +100,7 @@ def archive(source: Path, destination: Path, stop: threading.Event) -> tuple[int
             safe="nothing was replaced",
             next_step="run the step again when nobody writes there",
         )
-    return len(packed), size
+    return Packed(read_back, size)
 
 
 def file_digest(path: Path) -> str:

@@ -208,11 +208,20 @@ class Host(Section):
     ssh: Ssh | None = None
 
 
+class WebHost(Section):
+    """[[hosts]]: another web host of the same application, laid out like the first, behind SSH."""
+
+    ssh: Ssh
+
+
 class App(Section):
     """[app]: the Laravel application on the host.
 
     autoload: the file that loads its classes, relative to root. config_cache: after a change of .env, rebuild the
-    cached configuration ("cache") or remove it ("clear"). restart: commands that restart workers and PHP, one a line.
+    cached configuration ("cache"), remove it ("clear"), or rebuild it where one was found ("as-found"). restart:
+    commands that make PHP read new settings; stop_workers, start_workers: commands around the closed shop. down:
+    options of `artisan down`; those this Laravel does not know are left out. drain_seconds: how long running requests
+    may take to end. timeout: seconds an artisan command may take; migrations have half an hour.
     database_env: how the new .env reaches the target; keys here override what [target] says (a different address from
     the host's side, the path of the CA file there).
     """
@@ -221,9 +230,48 @@ class App(Section):
     php: str = "php"
     autoload: str = "vendor/autoload.php"
     env_file: str = ".env"
-    config_cache: Literal["cache", "clear"] = "clear"
+    config_cache: Literal["as-found", "cache", "clear"] = "as-found"
     restart: tuple[str, ...] = ()
+    stop_workers: tuple[str, ...] = ()
+    start_workers: tuple[str, ...] = ()
+    down: dict[Annotated[str, Field(pattern=r"^[a-z-]+$")], str] = Field(default_factory=lambda: {"retry": "60"})
+    drain_seconds: float = Field(default=2.0, ge=0, le=600)
+    timeout: float = Field(default=120.0, gt=0, le=3600)
     database_env: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _no_secret_on_a_command_line(self) -> App:
+        if "secret" in self.down:
+            raise ValueError("down.secret would stand in the list of processes; leave it out")
+        return self
+
+
+class Url(Section):
+    """[[smoke.urls]]: an address the application must answer with this status, and with text in its answer."""
+
+    url: str = Field(pattern=r"^https?://")
+    status: int = Field(default=200, ge=100, le=599)
+    text: str = ""
+
+
+class SmokeQuery(Section):
+    """[[smoke.queries]]: a SELECT asked of the target; answer: the first value of its first row, as text."""
+
+    title: str = Field(min_length=1)
+    sql: str = Field(min_length=1)
+    answer: str
+
+
+class Smoke(Section):
+    """[smoke]: what is tried after the switch, while the shop is still closed.
+
+    artisan: commands, without `php artisan`, that must end well; timeout: seconds an address may take to answer.
+    """
+
+    artisan: tuple[str, ...] = ()
+    urls: tuple[Url, ...] = ()
+    queries: tuple[SmokeQuery, ...] = ()
+    timeout: float = Field(default=15.0, gt=0, le=300)
 
 
 class Index(Section):
@@ -420,15 +468,21 @@ class Assets(Section):
     """[assets]: files to bring along.
 
     source: a folder here; destination: the folder on the application's host, relative to its root; owner: user:group to
-    give them, empty to leave the owner alone; columns: `table.column` holding asset paths.
+    give them, empty to leave the owner alone; columns: `table.column` holding asset paths, JSON lists of them, or
+    addresses below APP_URL/storage or one of urls. bandwidth_kib: KiB a second rsync may use, 0 for all there is;
+    timeout: seconds of silence after which it gives up; delete: remove what only the host has, once it was typed.
     """
 
     source: Path
     destination: str = "storage/app/public"
-    owner: str = ""
+    owner: str = Field(default="", pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]*)?(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$")
     directory_mode: str = Field(default="755", pattern=r"^[0-7]{3,4}$")
     file_mode: str = Field(default="644", pattern=r"^[0-7]{3,4}$")
-    columns: tuple[str, ...] = ()
+    columns: tuple[Annotated[str, Field(pattern=r"^[^.]+\.[^.]+$")], ...] = ()
+    urls: tuple[str, ...] = ()
+    bandwidth_kib: int = Field(default=0, ge=0)
+    timeout: int = Field(default=60, ge=1, le=3600)
+    delete: bool = False
 
 
 class Vat(Section):
@@ -513,7 +567,9 @@ class Config(Section):
     source: Source
     target_section: Target | None = Field(alias="target")
     host: Host = Host()
+    hosts: tuple[WebHost, ...] = ()
     app: App
+    smoke: Smoke = Smoke()
     schema_section: Schema = Field(default=Schema(), alias="schema")
     types: Types = Field(default_factory=dict)
     names: Names = Field(default_factory=dict)
@@ -596,7 +652,7 @@ def _parse(text: str, path: Path, *, skip_broken_lines: bool = False) -> dict[st
             lines[broken] = ""
 
 
-NEEDED_TO_GO_BACK = ("run", "source", "host", "app")
+NEEDED_TO_GO_BACK = ("run", "source", "host", "hosts", "app")
 
 
 def _validate(values: dict[str, Any], path: Path) -> Config:
@@ -625,6 +681,8 @@ def _with_absolute_paths(section: SectionT, base: Path) -> SectionT:
             changes[name] = (base / value.expanduser()).resolve()
         elif isinstance(value, Section):
             changes[name] = _with_absolute_paths(value, base)
+        elif isinstance(value, tuple) and any(isinstance(one, Section) for one in value):
+            changes[name] = tuple(_with_absolute_paths(one, base) for one in value)
     return section.model_copy(update=changes) if changes else section
 
 

@@ -19,7 +19,8 @@ class Context:
     """Passed to a step's work and preview; steps keep nothing in it.
 
     run_id: identifies this run on the target. run_dir: holds snapshots, backups, logs.
-    local, app_host: this machine and the application's host (the same object when they are one).
+    local, app_host: this machine and the application's host (the same object when they are one); other_hosts: further
+    web hosts of the same application.
     outcomes: the last outcome of every step that has ended. say: one line to the log, secrets removed.
     record: an event of the step itself into the journal, durable when it returns. stop: set when the operator
     asked. gate: closed while the operator has paused.
@@ -38,6 +39,7 @@ class Context:
     recorded: Callable[[str], list[Mapping[str, Any]]]
     stop: threading.Event
     gate: Gate = field(default_factory=Gate)
+    other_hosts: tuple[Host, ...] = ()
 
     def fact(self, step_id: str, name: str) -> Any:
         """A fact of a step's last outcome, None when it has not ended or has no such fact."""

@@ -1,18 +1,19 @@
-"""Cutover: maintenance on, source unchanged, `.env` switched, the application asked, the gate, traffic.
+"""Cutover: workers stopped, maintenance on, source unchanged, `.env` switched, the application asked, gate, traffic.
 
 Until the last step the shop is closed and everything can be taken back by the rollback.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from dixis_tui import envfile, laravel, transfer, validation
+from dixis_tui import envfile, fleet, laravel, smoke, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
-from dixis_tui.journal import SWITCHED, WENT_LIVE
-from dixis_tui.model import DixisError, Kind, Outcome, failed, passed
+from dixis_tui.journal import KEPT, SWITCHED, WENT_LIVE
+from dixis_tui.model import DixisError, Kind, Outcome, StoppedError, failed, passed, warned
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import connected, identifier, query
@@ -26,17 +27,37 @@ def steps(config: Config) -> tuple[Step, ...]:
     """The cutover's checklist, in order."""
     return (
         Step(
+            id="cutover.flag",
+            title="Maintenance mode outlives the switch",
+            kind=Kind.CHECK,
+            why="A flag kept in the database or in a cache that is cleared would open the shop in the middle of it.",
+            work=_flag,
+            waivable=False,
+        ),
+        Step(
+            id="cutover.workers",
+            title="Stop the workers",
+            kind=Kind.ACTION,
+            why="Workers hear of it through the cache, which may be in the old database: so while that is still there.",
+            work=_stop_workers,
+            preview=_workers_preview,
+            undo="start the workers again: the commands of [app] start_workers",
+        ),
+        Step(
             id="cutover.maintenance",
             title="Maintenance mode on",
             kind=Kind.ACTION,
             why="No order may be written to the old database after its last copy was taken.",
             work=_maintenance,
-            preview=lambda ctx: [
-                laravel.shown(ctx, "queue:restart"),
-                laravel.shown(ctx, "down", "--retry=60"),
-                "starts the clock of the window if it is not running",
-            ],
+            preview=_maintenance_preview,
             undo="php artisan up",
+        ),
+        Step(
+            id="cutover.drain",
+            title="Running requests have ended",
+            kind=Kind.CHECK,
+            why="A request that began before the maintenance may still write an order.",
+            work=_drain,
         ),
         Step(
             id="cutover.snapshot",
@@ -88,8 +109,8 @@ def steps(config: Config) -> tuple[Step, ...]:
             title="Clear caches, restart workers",
             kind=Kind.ACTION,
             why="A cached configuration would keep the application on the old database.",
-            work=lambda ctx: laravel.refresh_caches(ctx).outcome("the application reads its new settings"),
-            preview=_caches_preview,
+            work=lambda ctx: refresh(ctx, "the application reads its new settings"),
+            preview=caches_preview,
             undo="nothing to undo: caches fill again by themselves",
         ),
         Step(
@@ -99,6 +120,20 @@ def steps(config: Config) -> tuple[Step, ...]:
             why="Only the application itself can say which database it reads.",
             work=_smoke,
             waivable=False,
+        ),
+        Step(
+            id="cutover.migrations",
+            title="Every migration has run",
+            kind=Kind.CHECK,
+            why="Asked of artisan as it is now, on its new database.",
+            work=_migrations,
+        ),
+        Step(
+            id="cutover.trials",
+            title="Trials behind the closed door",
+            kind=Kind.CHECK,
+            why="The addresses, commands and questions of [smoke] are tried before customers try them.",
+            work=smoke.check,
         ),
         Step(
             id="cutover.gate",
@@ -113,8 +148,26 @@ def steps(config: Config) -> tuple[Step, ...]:
             kind=Kind.ACTION,
             why="The shop is open again, on MySQL.",
             work=_open,
-            preview=lambda ctx: [laravel.shown(ctx, "up"), "stops the clock of the window"],
+            preview=_open_preview,
             undo="the rollback; it brings home what was written to MySQL from here on",
+        ),
+        Step(
+            id="cutover.workers-start",
+            title="Start the workers",
+            kind=Kind.ACTION,
+            why="Mails, invoices and payments wait in the queue until somebody works on it.",
+            work=_start_workers,
+            preview=lambda ctx: fleet.lines(ctx, lambda host: _shown_commands(host, ctx.config.app.start_workers)),
+            undo="stop them again: the commands of [app] stop_workers",
+        ),
+        Step(
+            id="cutover.keep",
+            title="Old SQLite database read-only, and kept",
+            kind=Kind.ACTION,
+            why="Whoever still writes there is told at once, and the file stays as it was when the shop left it.",
+            work=_keep,
+            preview=lambda ctx: [f"{source_host(ctx).name}: chmod a-w {ctx.config.source.path}"],
+            undo="chmod u+w; the rollback gives it back the mode it had",
         ),
     )
 
@@ -131,51 +184,138 @@ def trial() -> Step:
 
 
 def _trial(ctx: Context) -> Outcome:
-    with laravel.trial_environment(ctx) as name:
-        answer = laravel.ask(ctx, environment=name)
-    return _judge(ctx, answer) or passed(
-        "the application can use MySQL, and counts the rows the target holds", answer.lines()
-    )
+    def answered(host: Context) -> laravel.Answer:
+        with laravel.trial_environment(host) as name:
+            return laravel.ask(host, environment=name)
+
+    return _judge(ctx, fleet.each(ctx, answered), "the application can use MySQL, and counts the rows the target holds")
 
 
-def _judge(ctx: Context, answer: laravel.Answer) -> Outcome | None:
-    """What is wrong with the application's answer on the target; None when nothing is."""
+def _judge(ctx: Context, answers: Sequence[laravel.Answer], good: str) -> Outcome:
+    """What the application's answers on the target amount to, on each host."""
     target = ctx.config.target
-    if answer.driver not in DRIVERS or answer.database != target.database:
-        return failed(
-            f"the application is on {answer.driver} {answer.database}, not on MySQL {target.database}",
-            answer.lines(),
-            ["a cached configuration or a shell variable may override .env: see cutover.caches"],
-        )
+    told = fleet.named(ctx, [answer.lines() for answer in answers])
+    for answer in answers:
+        if answer.driver not in DRIVERS or answer.database != target.database:
+            return failed(
+                f"the application is on {answer.driver} {answer.database}, not on MySQL {target.database}",
+                told,
+                ["a cached configuration or a shell variable may override .env: see cutover.caches"],
+            )
     expected = target_counts(ctx, ctx.config.validation.probe_tables)
-    if answer.rows != expected:
+    if any(answer.rows != expected for answer in answers):
+        return failed("the application counts other rows than the target holds", [*told, f"target: {expected}"])
+    return passed(good, told)
+
+
+def _flag(ctx: Context) -> Outcome:
+    flags = [answer.flag for answer in fleet.each(ctx, lambda host: laravel.ask(host, tables=()))]
+    told = fleet.named(ctx, [[f"kept in {f.path if f.driver == 'file' else f'cache store {f.store}'}"] for f in flags])
+    if any(flag.driver != "file" and (flag.store_driver == "database" or flag.cleared) for flag in flags):
         return failed(
-            "the application counts other rows than the target holds", [*answer.lines(), f"target: {expected}"]
+            "the switch would lift maintenance mode: its flag is in the database, or in the cache that is cleared",
+            told,
+            ["set APP_MAINTENANCE_DRIVER=file in .env and clear the cached configuration: php artisan config:clear"],
         )
-    return None
+    return passed("nothing the cutover does can lift maintenance mode", told)
+
+
+def _shown_commands(ctx: Context, commands: Sequence[str]) -> list[str]:
+    return [f"{ctx.app_host.name}: {text}" for text in commands] or [f"{ctx.app_host.name}: no command is configured"]
+
+
+def _workers_preview(ctx: Context) -> list[str]:
+    return [
+        laravel.shown(ctx, "queue:restart"),
+        *fleet.lines(ctx, lambda host: _shown_commands(host, ctx.config.app.stop_workers)),
+    ]
+
+
+def _stop_workers(ctx: Context) -> Outcome:
+    if laravel.ask(ctx, tables=()).driver in DRIVERS:
+        told = "the application is on MySQL already: queue:restart was not sent again"
+    else:
+        restarted = laravel.artisan(ctx, "queue:restart")
+        told = (
+            "queue workers end after their present job"
+            if restarted.returncode == 0
+            else "queue:restart is not available in this application"
+        )
+    done = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.stop_workers))
+    problems = fleet.named(ctx, [one.problems for one in done])
+    evidence = [told, *fleet.named(ctx, [one.done for one in done])]
+    if problems:
+        return failed(
+            "not every worker could be stopped; the shop is open, on SQLite",
+            [*problems, *evidence],
+            ["stop them by hand, or mend [app] stop_workers; then run this step again"],
+        )
+    if not ctx.config.app.stop_workers:
+        evidence.append("[app] stop_workers names no command: whoever starts workers anew must be stopped by hand")
+    return passed("the workers are told to end", evidence)
+
+
+def _start_workers(ctx: Context) -> Outcome:
+    done = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.start_workers))
+    problems = fleet.named(ctx, [one.problems for one in done])
+    evidence = fleet.named(ctx, [one.done for one in done])
+    if problems:
+        return failed(
+            "the shop is open on MySQL, but not every worker could be started",
+            [*problems, *evidence],
+            ["start them by hand, or mend [app] start_workers; then run this step again"],
+        )
+    return passed("the workers work again" if evidence else "no command is configured: [app] start_workers", evidence)
+
+
+def _maintenance_preview(ctx: Context) -> list[str]:
+    def shown(host: Context) -> list[str]:
+        arguments, unknown = laravel.down_arguments(host)
+        return [laravel.shown(host, "down", *arguments), *(f"  left out: --{name}" for name in unknown)]
+
+    return [*fleet.lines(ctx, shown), "starts the clock of the window if it is not running"]
 
 
 def _maintenance(ctx: Context) -> Outcome:
-    evidence = [f"window of {ctx.config.run.window_minutes} minutes opened"]
-    if laravel.ask(ctx, tables=()).down:
-        evidence.append("it was in maintenance mode already")
-    else:
-        # Workers hear of it through the cache, which may be in the old database: so before the last look at that.
-        restarted = laravel.artisan(ctx, "queue:restart")
-        evidence.append(
-            "queue workers end after their present job"
-            if restarted.returncode == 0
-            else "queue:restart is not available in this application; restart its workers by hand"
-        )
-        laravel.go_down(ctx)
+    before = [answer.down for answer in fleet.each(ctx, lambda host: laravel.ask(host, tables=()))]
+    closed = dict(zip((host.app_host.name for host in fleet.contexts(ctx)), before, strict=True))
+
+    def open_again(host: Context) -> None:
+        if not closed[host.app_host.name]:
+            laravel.go_up(host)
+
+    told = fleet.each(ctx, laravel.go_down, undo=open_again)
     ctx.record("window-opened", {})
-    return passed("the application is in maintenance mode", evidence)
+    return passed(
+        "the application is in maintenance mode",
+        [f"window of {ctx.config.run.window_minutes} minutes opened", *fleet.named(ctx, told)],
+    )
+
+
+def _drain(ctx: Context) -> Outcome:
+    """Wait as configured; go on waiting, up to three times as long, while the source is still written."""
+    seconds = ctx.config.app.drain_seconds
+    path, host = ctx.config.source.path, source_host(ctx)
+    waited = 0.0
+    for _ in range(3):
+        before = mark(host, path)
+        if ctx.stop.wait(seconds):
+            raise StoppedError
+        waited += seconds
+        if mark(host, path) == before:
+            return passed(f"nothing was written to the source for {seconds:g} s", [f"waited {waited:g} s"])
+        ctx.say(f"the source was written within {seconds:g} s; waiting again")
+    return failed(
+        f"the source is still written, {waited:g} s after maintenance mode came on",
+        (),
+        ["find who writes: workers, scheduled tasks, another host; then run this check again"],
+    )
 
 
 def _unchanged(ctx: Context) -> Outcome:
     if ctx.fact("data.snapshot", "snapshot") is None:
         return failed("the data has not been copied in this run", (), ["run the Data phase first"])
-    if not laravel.ask(ctx, tables=()).down:
+    if not all(answer.down for answer in fleet.each(ctx, lambda host: laravel.ask(host, tables=()))):
         return failed(
             "the application is not in maintenance mode: it may write at any moment",
             (),
@@ -205,48 +345,92 @@ def _written_since(ctx: Context) -> Outcome | None:
 
 
 def _switch_preview(ctx: Context) -> list[str]:
-    path = laravel.env_path(ctx)
-    text = laravel.read_env(ctx)
-    return [
-        f"keep a copy: {laravel.saved_env_path(ctx)} (same mode and owner)",
-        f"write {path}, all other lines as they are:",
-        *(f"  {line}" for line in laravel.shown_changes(laravel.target_env(ctx, text))),
-    ]
+    def shown(host: Context) -> list[str]:
+        text = laravel.read_env(host)
+        return [
+            f"{host.app_host.name}: keep a copy: {laravel.saved_env_path(ctx)} (same mode and owner)",
+            f"write {laravel.env_path(host)}, all other lines as they are:",
+            *(f"  {line}" for line in laravel.shown_changes(laravel.target_env(host, text))),
+        ]
+
+    return fleet.lines(ctx, shown)
 
 
 def _switch(ctx: Context) -> Outcome:
     path, saved = laravel.env_path(ctx), laravel.saved_env_path(ctx)
-    text = laravel.read_env(ctx)
-    changes = laravel.target_env(ctx, text)
-    kept = any(event["path"] == saved for event in ctx.recorded(SWITCHED))
+    kept = {event.get("host", ctx.app_host.name) for event in ctx.recorded(SWITCHED) if event["path"] == saved}
+    hosts = fleet.contexts(ctx)
+    texts = fleet.each(ctx, laravel.read_env)
+    changes = [laravel.target_env(host, text) for host, text in zip(hosts, texts, strict=True)]
     if not kept:
         unsafe = _unchanged(ctx)
         if not unsafe.status.settled:
             return unsafe
-        if changes.items() <= envfile.values(text).items():
-            return failed(
-                f"{path} already leads to the target, and this run holds no copy of the one before",
-                (),
-                [
-                    "put the SQLite settings back into it, so that a copy for the rollback can be kept",
-                    "then run this step again",
-                ],
-            )
-        ctx.app_host.copy(path, saved)
-        ctx.record(SWITCHED, {"path": saved, "sha256": laravel.digest(text), "environment": path})
-    switched = envfile.changed(text, changes)
-    ctx.app_host.write(path, switched.encode())
-    ctx.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
-    if laravel.read_env(ctx) != switched:
+    fresh = [(h, t, c) for h, t, c in zip(hosts, texts, changes, strict=True) if h.app_host.name not in kept]
+    already = [host.app_host.name for host, text, wanted in fresh if wanted.items() <= envfile.values(text).items()]
+    if already:
         return failed(
-            f"{path} does not read back as written", (), ["find out what else writes it; then run the rollback"]
+            f"{path} on {', '.join(already)} already leads to the target, and this run holds no copy of the one before",
+            (),
+            [
+                "put the SQLite settings back into it, so that a copy for the rollback can be kept",
+                "then run this step again",
+            ],
         )
-    return passed(f"{ctx.config.app.env_file} leads to MySQL", [f"copy kept: {saved}", *laravel.shown_changes(changes)])
+    for host, text, _ in fresh:
+        laravel.note_caches(host)
+        host.app_host.copy(path, saved)
+        name = host.app_host.name
+        ctx.record(SWITCHED, {"path": saved, "sha256": laravel.digest(text), "environment": path, "host": name})
+    switched = {
+        host.app_host.name: envfile.changed(text, wanted)
+        for host, text, wanted in zip(hosts, texts, changes, strict=True)
+    }
+
+    def write(host: Context) -> None:
+        text = switched[host.app_host.name]
+        host.app_host.write(path, text.encode())
+        host.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
+        if laravel.read_env(host) != text:
+            raise DixisError(
+                f"{path} on {host.app_host.name} does not read back as written.",
+                safe="the shop is closed, and the saved copy leads back",
+                next_step="find out what else writes it; then run this step again, or the rollback",
+            )
+
+    before = {host.app_host.name: text for host, text in zip(hosts, texts, strict=True)}
+    fleet.each(ctx, write, undo=lambda host: host.app_host.write(path, before[host.app_host.name].encode()))
+    return passed(
+        f"{ctx.config.app.env_file} leads to MySQL",
+        fleet.named(ctx, [[f"copy kept: {saved}", *laravel.shown_changes(wanted)] for wanted in changes]),
+    )
 
 
-def _caches_preview(ctx: Context) -> list[str]:
-    commands = [laravel.shown(ctx, name) for name in laravel.cache_commands(ctx) if name]
-    return [*commands, *(f"{ctx.app_host.name}: {text}" for text in ctx.config.app.restart)]
+def caches_preview(ctx: Context) -> list[str]:
+    """The commands after a change of `.env`, on each host."""
+    return fleet.lines(
+        ctx,
+        lambda host: [
+            *(laravel.shown(host, name) for name in laravel.cache_commands(host)),
+            *(f"{host.app_host.name}: {text}" for text in ctx.config.app.restart),
+        ],
+    )
+
+
+def refresh(ctx: Context, summary: str) -> Outcome:
+    """Make the application read its changed `.env` on each host."""
+    for host in fleet.contexts(ctx):
+        laravel.note_caches(host)
+    done = fleet.each(ctx, laravel.refresh_caches)
+    problems = fleet.named(ctx, [one.problems for one in done])
+    evidence = fleet.named(ctx, [one.done for one in done])
+    if problems:
+        return warned(
+            f"{summary}, but {len(problems)} commands failed",
+            [*evidence, *problems],
+            ["run these by hand in the application's folder, then go on: the next step asks the application itself"],
+        )
+    return passed(summary, evidence)
 
 
 def target_counts(ctx: Context, tables: tuple[str, ...]) -> dict[str, int | None]:
@@ -263,24 +447,40 @@ def target_counts(ctx: Context, tables: tuple[str, ...]) -> dict[str, int | None
 
 
 def _smoke(ctx: Context) -> Outcome:
-    answer = laravel.ask(ctx)
-    wrong = _judge(ctx, answer)
-    if wrong is not None:
-        return wrong
-    if not answer.down:
+    answers = fleet.each(ctx, laravel.ask)
+    outcome = _judge(ctx, answers, "the application answers on MySQL, with the rows the target holds")
+    if outcome.status.settled and not all(answer.down for answer in answers):
         return failed(
             "the application answers on MySQL, but it is open: somebody ended its maintenance mode",
-            answer.lines(),
+            outcome.evidence,
             ["php artisan down, then run this step again; orders taken meanwhile are on MySQL"],
         )
-    return passed("the application answers on MySQL, with the rows the target holds", answer.lines())
+    return outcome
+
+
+def _migrations(ctx: Context) -> Outcome:
+    return laravel.judge_migrations(
+        laravel.artisan(ctx, "migrate:status"), "php artisan migrate --force in the application's folder, or roll back"
+    )
+
+
+def _open_preview(ctx: Context) -> list[str]:
+    return [
+        "The point of no return: from here on customers write to MySQL. Until now the old database held every row,",
+        "and going back cost nothing. From now on the rollback must bring home what was written there: it does so",
+        f"where MySQL answers, and says since when rows are at risk where it does not. {ctx.config.source.path}",
+        "is kept as it is now.",
+        *fleet.lines(ctx, lambda host: [laravel.shown(host, "up")]),
+        "stops the clock of the window",
+    ]
 
 
 def _open(ctx: Context) -> Outcome:
-    answer = laravel.ask(ctx, tables=())
-    if answer.driver not in DRIVERS:
+    answers = fleet.each(ctx, lambda host: laravel.ask(host, tables=()))
+    wrong = next((answer.driver for answer in answers if answer.driver not in DRIVERS), None)
+    if wrong is not None:
         raise DixisError(
-            f"The application is on {answer.driver}; traffic was not let in.",
+            f"The application is on {wrong}; traffic was not let in.",
             safe="the application stays in maintenance mode",
             next_step="run the Cutover phase again, or roll back",
         )
@@ -295,6 +495,17 @@ def _open(ctx: Context) -> Outcome:
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
-    laravel.go_up(ctx)
+    fleet.each(ctx, laravel.go_up)
     ctx.record("window-closed", {})
     return passed("the shop is open, on MySQL")
+
+
+def _keep(ctx: Context) -> Outcome:
+    path, host = ctx.config.source.path, source_host(ctx)
+    facts = host.stat(path)
+    if facts is None:
+        return failed(f"{path} is not there any more", (), ["find out who took it: it leads back"])
+    if facts.mode & 0o222:
+        ctx.record(KEPT, {"path": path, "mode": facts.mode})
+        host.run(["chmod", "a-w", "--", path]).check(f"Making {path} read-only")
+    return passed("the old database is kept, and nobody writes it by mistake", [f"{path} on {host.name}: read-only"])

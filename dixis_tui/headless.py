@@ -171,7 +171,7 @@ class Headless:
         wanted = self.runner.word(steps)
         if wanted and not self.consent.database and not self.consent.yes:
             return click.prompt(
-                f"Rows that this run did not write would be replaced. Type {wanted!r} to agree", type=str
+                f"What this run did not write would be replaced or removed. Type {wanted!r} to agree", type=str
             )
         return self.consent.database
 

@@ -38,6 +38,10 @@ class HostError(DixisError):
     """A host could not be reached, or an operation on it failed."""
 
 
+class HungError(HostError):
+    """A command did not end in the time it was given, and was ended."""
+
+
 @dataclass(frozen=True)
 class Completed:
     """A finished command. returncode is negative for a signal on this machine, -1 over SSH when none was given."""
@@ -394,21 +398,28 @@ class SshHost(Host):
             raise self._error("read", path, error) from error
 
     def write(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
-        self._replace(path, mode, lambda file: file.write(data))
-
-    def store(self, source: Path, path: str, *, mode: int = 0o600) -> None:
-        def send(file: paramiko.SFTPFile) -> None:
-            with source.open("rb") as local:
-                while block := local.read(1 << 18):
-                    file.write(block)
+        def send(file: paramiko.SFTPFile) -> int:
+            file.write(data)
+            return len(data)
 
         self._replace(path, mode, send)
 
-    def _replace(self, path: str, mode: int, send: Callable[[paramiko.SFTPFile], None]) -> None:
+    def store(self, source: Path, path: str, *, mode: int = 0o600) -> None:
+        def send(file: paramiko.SFTPFile) -> int:
+            sent = 0
+            with source.open("rb") as local:
+                while block := local.read(1 << 18):
+                    file.write(block)
+                    sent += len(block)
+            return sent
+
+        self._replace(path, mode, send)
+
+    def _replace(self, path: str, mode: int, send: Callable[[paramiko.SFTPFile], int]) -> None:
         with self._one_at_a_time:
             self._replace_alone(path, mode, send)
 
-    def _replace_alone(self, path: str, mode: int, send: Callable[[paramiko.SFTPFile], None]) -> None:
+    def _replace_alone(self, path: str, mode: int, send: Callable[[paramiko.SFTPFile], int]) -> None:
         try:
             files = self._files()
             old = self.stat(path)
@@ -418,8 +429,11 @@ class SshHost(Host):
                 with files.open(temporary, "wx") as file:
                     file.chmod(0o600)
                     file.set_pipelined(True)
-                    send(file)
+                    sent = send(file)
                 made = files.stat(temporary)
+                # A pipelined write that failed, on a full disk say, is not told by SFTP's close.
+                if made.st_size != sent:
+                    raise OSError(f"only {made.st_size} of {sent} bytes arrived")
                 if old and (old.uid, old.gid) != (made.st_uid, made.st_gid):
                     files.chown(temporary, old.uid, old.gid)
                 files.chmod(temporary, old.mode if old else mode)
@@ -428,7 +442,21 @@ class SshHost(Host):
                 self._discard(temporary)
                 raise
         except (OSError, EOFError, paramiko.SSHException) as error:
-            raise self._error("write", path, error) from error
+            raise self._full(path) or self._error("write", path, error) from error
+
+    def _full(self, path: str) -> HostError | None:
+        """The error of a write that failed for want of room, which SFTP does not tell; None when there is some."""
+        try:
+            folder = posixpath.dirname(self._files().normalize(path))
+            if self.free_space(folder) >= BLOCK:
+                return None
+        except (OSError, EOFError, paramiko.SSHException, HostError):
+            return None
+        return HostError(
+            f"Cannot write {path} on {self.name}: there is no room left on its disk.",
+            safe="the file is as it was",
+            next_step=f"make room there (df -h {folder}), then run the step again",
+        )
 
     def _discard(self, path: str) -> None:
         try:
@@ -584,7 +612,7 @@ def _wait(
         if pause.wait(interval) and stop is not None:
             raise StoppedError
         if time.monotonic() > deadline:
-            raise HostError(
+            raise HungError(
                 f"{argv[0]} on {name} did not finish in {timeout:.0f} s and was ended.",
                 next_step=f"run it by hand to see what it waits for: {shlex.join(argv)}",
             )

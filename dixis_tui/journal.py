@@ -48,6 +48,8 @@ WENT_LIVE = "went-live"
 CAME_HOME = "came-home"
 # The database with these rows is about to take its place: data has its SHA-256, and what is in it, in words.
 PLACING = "home-placing"
+# The old database is about to be made read-only: data has its path and the mode it had.
+KEPT = "source-kept"
 # The operator agreed to an action: data has the steps, and the database's name where it had to be typed.
 CONFIRMED = "confirmed"
 # A fact of a skipped check: the step that was not well, whose next answer opens it again.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,16 +14,31 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dixis_tui import envfile
 from dixis_tui.context import Context
-from dixis_tui.host import Completed, HostError, join
-from dixis_tui.model import DixisError, Outcome, failed, passed, warned
+from dixis_tui.host import Completed, HostError, HungError, join
+from dixis_tui.model import DixisError, Outcome, failed, passed
 
 TRIAL_ENV = ".env.dixis"
 # A path where there is no cached configuration: the command reads .env files, the live cache is left alone.
 NO_CONFIG_CACHE = "APP_CONFIG_CACHE=bootstrap/cache/dixis-no-config.php"
 
+# A cached configuration was found on a host; data names it.
+CACHED = "configuration-was-cached"
+
 
 class ApplicationError(DixisError):
     """The application does not answer as it should."""
+
+
+class Flag(BaseModel):
+    """Where maintenance mode is kept: a file at path, or a cache store with its driver; cleared: by `cache:clear`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    driver: str
+    path: str
+    store: str | None
+    store_driver: str | None
+    cleared: bool
 
 
 class Answer(BaseModel):
@@ -35,6 +51,7 @@ class Answer(BaseModel):
     driver: str
     database: str
     down: bool
+    flag: Flag
     config_cached: bool
     rows: dict[str, int | None]
 
@@ -57,13 +74,16 @@ def shown(ctx: Context, *arguments: str) -> str:
     return f"{ctx.app_host.name}: cd {ctx.config.app.root} && {ctx.config.app.php} artisan {' '.join(arguments)}"
 
 
-def artisan(ctx: Context, *arguments: str, timeout: float = 600.0, prefix: Sequence[str] = ()) -> Completed:
-    """Run an artisan command to its end; its output goes to the log line by line. Does not judge the exit code."""
+def artisan(ctx: Context, *arguments: str, timeout: float | None = None, prefix: Sequence[str] = ()) -> Completed:
+    """Run an artisan command to its end; its output goes to the log line by line. Does not judge the exit code.
+
+    Raises HungError when it takes longer than [app] timeout, or the one given.
+    """
     ctx.say(f"$ php artisan {' '.join(arguments)}")
     done = ctx.app_host.run(
         [*prefix, *command(ctx, *arguments)],
         cwd=ctx.config.app.root,
-        timeout=timeout,
+        timeout=timeout or ctx.config.app.timeout,
         on_line=ctx.say,
         stop=ctx.stop,
     )
@@ -85,7 +105,7 @@ def ask(ctx: Context, *, environment: str | None = None, tables: Sequence[str] |
         [*prefix, app.php, "--", app.autoload, environment or app.env_file, json.dumps(list(names))],
         cwd=app.root,
         data=files("dixis_tui").joinpath("probe.php").read_bytes(),
-        timeout=60,
+        timeout=app.timeout,
         stop=ctx.stop,
     )
     line = done.stdout.strip().rpartition("\n")[2]
@@ -177,28 +197,48 @@ def migrate_status(ctx: Context) -> Outcome:
     """`artisan migrate:status` against the target; a pending migration fails it, whatever the exit code says."""
     with trial_environment(ctx):
         done = artisan(ctx, "migrate:status", "--env=dixis", prefix=["env", NO_CONFIG_CACHE])
+    return judge_migrations(done, "run schema.migrate again")
+
+
+def judge_migrations(done: Completed, remedy: str) -> Outcome:
+    """What an `artisan migrate:status` amounts to."""
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     if done.returncode != 0:
         return failed(f"artisan migrate:status ended with exit code {done.returncode}", [*lines, done.stderr.strip()])
     pending = [line for line in lines if "| No " in line or "Pending" in line]
     if pending:
-        return failed(f"{len(pending)} migrations have not run on the target", pending, ["run schema.migrate again"])
+        return failed(f"{len(pending)} migrations have not run on the target", pending, [remedy])
     return passed("every migration has run on the target", lines)
 
 
-def go_down(ctx: Context) -> None:
-    """Maintenance mode on, and seen to be on. Raises ApplicationError or HostError when it is not.
+def down_arguments(ctx: Context) -> tuple[list[str], list[str]]:
+    """The `artisan down` options of [app] down that this Laravel accepts, and the names of those it does not."""
+    wanted = ctx.config.app.down
+    if not wanted:
+        return [], []
+    known = set(re.findall(r"--([a-z-]+)", artisan(ctx, "down", "--help").check("php artisan down --help").stdout))
+    accepted = [f"--{name}={value}" if value else f"--{name}" for name, value in wanted.items() if name in known]
+    return accepted, [name for name in wanted if name not in known]
+
+
+def go_down(ctx: Context) -> list[str]:
+    """Maintenance mode on, and seen to be on; what there is to tell. Raises ApplicationError or HostError otherwise.
 
     One that is on already is left alone: where the flag is kept in the database, setting it again would write there.
     """
     if ask(ctx, tables=()).down:
-        return
-    artisan(ctx, "down", "--retry=60").check("php artisan down")
-    if not ask(ctx, tables=()).down:
+        return ["it was in maintenance mode already"]
+    arguments, unknown = down_arguments(ctx)
+    artisan(ctx, "down", *arguments).check("php artisan down")
+    answer = ask(ctx, tables=())
+    if not answer.down:
         raise ApplicationError(
             "artisan down ended well, but the application still serves.",
             next_step="check APP_MAINTENANCE_DRIVER and the cache store it uses",
         )
+    where = answer.flag.path if answer.flag.driver == "file" else f"cache store {answer.flag.store}"
+    left_out = [f"this Laravel does not know down --{name}: left out" for name in unknown]
+    return [f"php artisan down {' '.join(arguments)}".rstrip(), f"the flag is in {where}", *left_out]
 
 
 def go_up(ctx: Context) -> None:
@@ -207,63 +247,122 @@ def go_up(ctx: Context) -> None:
     if ask(ctx, tables=()).down:
         raise ApplicationError(
             "artisan up ended well, but the application is still in maintenance.",
+            safe="nobody is served",
             next_step="look for storage/framework/down and APP_MAINTENANCE_DRIVER",
         )
 
 
+def flag_file(ctx: Context) -> str:
+    """Laravel's own file whose presence is maintenance mode."""
+    return join(ctx.config.app.root, "storage/framework/down")
+
+
+def force_down(ctx: Context) -> str:
+    """Put Laravel's flag file in place without artisan, for an application whose artisan does not work."""
+    if ctx.app_host.stat(flag_file(ctx)) is None:
+        flag = '{"except": [], "redirect": null, "retry": 60, "refresh": null, "secret": null, "status": 503}'
+        ctx.app_host.write(flag_file(ctx), flag.encode(), mode=0o644)
+    return f"{flag_file(ctx)} is in place, which closes the shop where artisan cannot"
+
+
+def force_up(ctx: Context) -> None:
+    """Take the flag file away without artisan, and see that the application serves."""
+    for name in ("storage/framework/maintenance.php", "storage/framework/down"):
+        ctx.app_host.remove(join(ctx.config.app.root, name))
+    if ask(ctx, tables=()).down:
+        raise ApplicationError(
+            "The application is still in maintenance, although its flag file is gone.",
+            safe="nobody is served",
+            next_step="check APP_MAINTENANCE_DRIVER; artisan up must end it",
+        )
+
+
+def run_commands(ctx: Context, commands: Sequence[str]) -> Refreshed:
+    """Commands of the configuration, one after the other, in the application's folder."""
+    done: list[str] = []
+    problems: list[str] = []
+    for text in commands:
+        ctx.say(f"$ {text}")
+        try:
+            ended = ctx.app_host.run(
+                ["sh", "-c", text],
+                cwd=ctx.config.app.root,
+                timeout=ctx.config.app.timeout,
+                on_line=ctx.say,
+                stop=ctx.stop,
+            )
+        except HungError as error:
+            problems.append(f"{text}: {error.what}")
+            continue
+        if ended.returncode == 0:
+            done.append(f"{text}: done")
+        else:
+            problems.append(f"{text}: exit code {ended.returncode}: {ended.stderr.strip()[-300:]}")
+    return Refreshed(tuple(done), tuple(problems))
+
+
 def cache_commands(ctx: Context) -> tuple[str, ...]:
     """The artisan commands after a change of `.env`."""
-    rebuild = ("config:cache",) if ctx.config.app.config_cache == "cache" else ()
-    return ("config:clear", *rebuild, "cache:clear")
+    setting = ctx.config.app.config_cache
+    rebuild = setting == "cache" or (setting == "as-found" and _was_cached(ctx))
+    return ("config:clear", *(("config:cache",) if rebuild else ()), "cache:clear")
+
+
+def _was_cached(ctx: Context) -> bool:
+    return any(event["host"] == ctx.app_host.name for event in ctx.recorded(CACHED)) or _is_cached(ctx)
+
+
+def _is_cached(ctx: Context) -> bool:
+    return ctx.app_host.stat(join(ctx.config.app.root, "bootstrap/cache/config.php")) is not None
+
+
+def note_caches(ctx: Context) -> None:
+    """Write down that a cached configuration was found, before it is removed: it is built anew afterwards."""
+    known = {event["host"] for event in ctx.recorded(CACHED)}
+    if ctx.app_host.name not in known and _is_cached(ctx):
+        ctx.record(CACHED, {"host": ctx.app_host.name})
 
 
 @dataclass(frozen=True)
 class Refreshed:
-    """What was done after a change of `.env`, and what did not work."""
+    """Commands that were run, and what did not work."""
 
     done: tuple[str, ...]
     problems: tuple[str, ...]
-
-    def outcome(self, summary: str) -> Outcome:
-        if self.problems:
-            remedy = ["run these by hand in the application's folder, then go on"]
-            return warned(f"{summary}, but {len(self.problems)} commands failed", [*self.done, *self.problems], remedy)
-        return passed(summary, self.done)
 
 
 def refresh_caches(ctx: Context) -> Refreshed:
     """Make the application read its changed `.env`, then restart what keeps old settings in memory.
 
     The cached configuration goes first and in any case, because with a wrong one the application may not even start.
-    Clearing the cache may drop a maintenance flag kept there, so it is set again when it was on.
+    Clearing the cache may drop a maintenance flag kept there, so it is set again when it was on. An artisan that fails
+    or hangs is told and passed over: what is asked of the application afterwards decides.
     """
     done: list[str] = []
     problems: list[str] = []
-    root = ctx.config.app.root
-    ctx.app_host.remove(join(root, "bootstrap/cache/config.php"))
+    commands = cache_commands(ctx)
+    ctx.app_host.remove(join(ctx.config.app.root, "bootstrap/cache/config.php"))
     was_down = _is_down(ctx)
-    for name in cache_commands(ctx):
-        ended = artisan(ctx, name)
+    for name in commands:
+        try:
+            ended = artisan(ctx, name)
+        except HungError as error:
+            problems.append(f"php artisan {name}: {error.what}")
+            continue
         words = (ended.stderr or ended.stdout).strip().splitlines()
         text = f"php artisan {name}: " + ("done" if ended.returncode == 0 else f"failed: {' / '.join(words[-3:])}")
         (done if ended.returncode == 0 else problems).append(text)
-    for text in ctx.config.app.restart:
-        ctx.say(f"$ {text}")
-        ended = ctx.app_host.run(["sh", "-c", text], cwd=root, on_line=ctx.say, stop=ctx.stop)
-        if ended.returncode == 0:
-            done.append(f"{text}: done")
-        else:
-            problems.append(f"{text}: exit code {ended.returncode}: {ended.stderr.strip()[-300:]}")
+    restarted = run_commands(ctx, ctx.config.app.restart)
     if was_down and _is_down(ctx) is False:
         go_down(ctx)
         done.append("maintenance was kept in the cache that was cleared: set again")
-    return Refreshed(tuple(done), tuple(problems))
+    return Refreshed((*done, *restarted.done), (*problems, *restarted.problems))
 
 
 def _is_down(ctx: Context) -> bool | None:
     """Whether the application is in maintenance; None when it cannot say."""
     try:
         return ask(ctx, tables=()).down
-    except ApplicationError as error:
+    except (ApplicationError, HungError) as error:
         ctx.say(error.what)
         return None

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import backup, homecoming, laravel
+from dixis_tui import backup, cutover, fleet, homecoming, laravel
 from dixis_tui.config import Config
 from dixis_tui.context import Context
-from dixis_tui.host import HostError, join
-from dixis_tui.journal import CAME_HOME, PLACING, SWITCHED, WENT_LIVE
+from dixis_tui.host import Host, HostError, join
+from dixis_tui.journal import CAME_HOME, KEPT, PLACING, SWITCHED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Status, StoppedError, failed, passed, warned
 from dixis_tui.source import (
     DamagedError,
@@ -48,7 +48,13 @@ def phase(config: Config) -> Phase:
                 kind=Kind.ACTION,
                 why="No order may be written while the database changes.",
                 work=_maintenance,
-                preview=lambda ctx: [laravel.shown(ctx, "down", "--retry=60")],
+                preview=lambda ctx: fleet.lines(
+                    ctx,
+                    lambda host: [
+                        laravel.shown(host, "down"),
+                        *(f"{host.app_host.name}: {text}" for text in ctx.config.app.stop_workers),
+                    ],
+                ),
                 undo="php artisan up",
             ),
             Step(
@@ -74,8 +80,8 @@ def phase(config: Config) -> Phase:
                 title="Clear caches, restart workers",
                 kind=Kind.ACTION,
                 why="A cached configuration would keep the application on MySQL.",
-                work=lambda ctx: laravel.refresh_caches(ctx).outcome("the application reads its old settings again"),
-                preview=lambda ctx: [laravel.shown(ctx, name) for name in laravel.cache_commands(ctx) if name],
+                work=lambda ctx: cutover.refresh(ctx, "the application reads its old settings again"),
+                preview=cutover.caches_preview,
                 undo="nothing to undo: caches fill again by themselves",
             ),
             Step(
@@ -86,7 +92,13 @@ def phase(config: Config) -> Phase:
                 work=_verify,
                 preview=lambda ctx: [
                     "ask the application which database it reads, and count",
-                    laravel.shown(ctx, "up"),
+                    *fleet.lines(
+                        ctx,
+                        lambda host: [
+                            laravel.shown(host, "up"),
+                            *(f"{host.app_host.name}: {text}" for text in ctx.config.app.start_workers),
+                        ],
+                    ),
                 ],
                 undo="php artisan down",
             ),
@@ -95,14 +107,37 @@ def phase(config: Config) -> Phase:
 
 
 def _maintenance(ctx: Context) -> Outcome:
+    told = fleet.each(ctx, _closed)
+    stopped = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.stop_workers))
+    problems = fleet.named(ctx, [[*one[1], *workers.problems] for one, workers in zip(told, stopped, strict=True)])
+    evidence = fleet.named(ctx, [[one[0], *workers.done] for one, workers in zip(told, stopped, strict=True)])
+    if problems:
+        return warned(
+            "no request is served any more; not everything went as usual",
+            [*evidence, *problems],
+            ["going on: the next steps mend the application; see that no worker runs"],
+        )
+    return passed("the application is in maintenance mode", evidence)
+
+
+def _closed(ctx: Context) -> tuple[str, list[str]]:
+    """Close the shop on a host: by artisan, else by Laravel's own flag file. What was done, and what did not work."""
     try:
         laravel.go_down(ctx)
+    except StoppedError:
+        raise
     except (laravel.ApplicationError, HostError) as error:
-        # The link to the host is asked first: without it nothing can be done, but an application that does not start
-        # serves nobody, and the next steps are what mends it.
+        # The link to the host is asked first: without it nothing can be done.
         ctx.app_host.run(["true"], timeout=30).check("Reaching the host")
-        return warned("the application does not start; going on, since it serves nobody", error.lines())
-    return passed("the application is in maintenance mode")
+        forced = laravel.force_down(ctx)
+        try:
+            serves = not laravel.ask(ctx, tables=()).down
+        except (laravel.ApplicationError, HostError):
+            return forced, ["the application does not start; going on, since it serves nobody", *error.lines()]
+        if serves:
+            raise
+        return forced, error.lines()
+    return "maintenance mode is on", []
 
 
 def _database_preview(ctx: Context) -> list[str]:
@@ -119,9 +154,27 @@ def _database_preview(ctx: Context) -> list[str]:
     ]
 
 
+def _writable_again(ctx: Context) -> list[str]:
+    """Give the database back the mode it had before the cutover made it read-only; what was done."""
+    path, host = ctx.config.source.path, source_host(ctx)
+    kept = [event for event in ctx.recorded(KEPT) if event["path"] == path]
+    facts = host.stat(path)
+    if not kept or facts is None or facts.mode & 0o222:
+        return []
+    mode = f"{int(kept[-1]['mode']):o}"
+    host.run(["chmod", mode, "--", path]).check(f"Making {path} writable again")
+    return [f"writable again: {path}, mode {mode}"]
+
+
 def _database(ctx: Context) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     _set_back(ctx)
+    writable = _writable_again(ctx)
+    outcome = _whole_database(ctx, path, host)
+    return outcome.model_copy(update={"evidence": (*outcome.evidence, *writable)})
+
+
+def _whole_database(ctx: Context, path: str, host: Host) -> Outcome:
     try:
         rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
         outcome = passed("the SQLite database is whole", [f"{path} on {host.name}: integrity_check ok"], rows=rows)
@@ -286,26 +339,39 @@ def _newest_snapshot(ctx: Context) -> Snapshot:
     )
 
 
-def _saved(ctx: Context) -> Mapping[str, Any] | None:
-    """What was recorded when the application was switched, this time; None when it was not."""
+def _saved(ctx: Context) -> dict[str, Mapping[str, Any]]:
+    """What was recorded when the application was switched, this time, by the name of the host."""
     path = laravel.saved_env_path(ctx)
-    return next((event for event in ctx.recorded(SWITCHED) if event["path"] == path), None)
+    first: dict[str, Mapping[str, Any]] = {}
+    for event in ctx.recorded(SWITCHED):
+        if event["path"] == path:
+            first.setdefault(event.get("host", ctx.app_host.name), event)
+    return first
 
 
 def _environment_preview(ctx: Context) -> list[str]:
     saved = _saved(ctx)
     path = laravel.env_path(ctx)
-    if saved is None:
+    if not saved:
         return [f"{path} was not switched by this run: check that it leads to SQLite"]
-    return [f"put {saved['path']} back as {path}, keeping what is there now beside it"]
+    return [
+        f"{name}: put {event['path']} back as {path}, keeping what is there now beside it"
+        for name, event in saved.items()
+    ]
 
 
 def _environment(ctx: Context) -> Outcome:
     path = laravel.env_path(ctx)
     saved = _saved(ctx)
-    ctx.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
-    if saved is not None:
-        return passed(f"{ctx.config.app.env_file} is the one from before the cutover", _put_back(ctx, path, saved))
+
+    def put_back(host: Context) -> list[str]:
+        host.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
+        event = saved.get(host.app_host.name)
+        return [] if event is None else _put_back(host, path, event)
+
+    told = fleet.each(ctx, put_back)
+    if saved:
+        return passed(f"{ctx.config.app.env_file} is the one from before the cutover", fleet.named(ctx, told))
     return passed(f"{ctx.config.app.env_file} was never switched by this run, and was left as it is")
 
 
@@ -327,23 +393,42 @@ def _put_back(ctx: Context, path: str, saved: Mapping[str, Any]) -> list[str]:
 
 
 def _verify(ctx: Context) -> Outcome:
-    answer = laravel.ask(ctx)
+    answers = fleet.each(ctx, laravel.ask)
+    told = fleet.named(ctx, [answer.lines() for answer in answers])
     expected = ctx.fact("rollback.database", "rows")
-    if answer.driver != "sqlite":
-        return failed(
-            f"the application is still on {answer.driver} {answer.database}; it stays in maintenance mode",
-            answer.lines(),
-            [
-                f"see DB_CONNECTION in {laravel.env_path(ctx)}, and shell variables that override it",
-                "then run rollback.restart and this step again",
-            ],
-        )
-    if expected is not None and answer.rows != dict(expected):
-        return failed(
-            "the application counts other rows than the database holds; it stays in maintenance mode",
-            [*answer.lines(), f"database: {expected}"],
-            ["check DB_DATABASE in .env: it may name another file than [source] path"],
-        )
-    laravel.go_up(ctx)
+    for answer in answers:
+        if answer.driver != "sqlite":
+            return failed(
+                f"the application is still on {answer.driver} {answer.database}; it stays in maintenance mode",
+                told,
+                [
+                    f"see DB_CONNECTION in {laravel.env_path(ctx)}, and shell variables that override it",
+                    "then run rollback.restart and this step again",
+                ],
+            )
+        if expected is not None and answer.rows != dict(expected):
+            return failed(
+                "the application counts other rows than the database holds; it stays in maintenance mode",
+                [*told, f"database: {expected}"],
+                ["check DB_DATABASE in .env: it may name another file than [source] path"],
+            )
+    problems = fleet.named(ctx, fleet.each(ctx, _opened))
     ctx.record("window-closed", {})
-    return passed("the application answers on SQLite, traffic is back", answer.lines())
+    started = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.start_workers))
+    problems += fleet.named(ctx, [one.problems for one in started])
+    told += fleet.named(ctx, [one.done for one in started])
+    if problems:
+        remedy = ["see that the workers run, and mend artisan before the next try"]
+        return warned("the application answers on SQLite, traffic is back", [*told, *problems], remedy)
+    return passed("the application answers on SQLite, traffic is back", told)
+
+
+def _opened(ctx: Context) -> list[str]:
+    """Let traffic in on a host: by artisan, else by taking the flag file away; what did not go as usual."""
+    try:
+        laravel.go_up(ctx)
+    except (laravel.ApplicationError, HostError) as error:
+        ctx.app_host.run(["true"], timeout=30).check("Reaching the host")
+        laravel.force_up(ctx)
+        return [error.what, "the flag file was removed instead"]
+    return []

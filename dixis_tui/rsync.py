@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,17 @@ EXIT_CODES = {
     127: "ssh could not start rsync on the other side",
     255: "ssh failed: unknown host key, refused login, or no route",
 }
+NEXT_STEPS = {
+    23: "the files that were left out are named above: mend what stands in their way (a permission, a folder in a"
+    " file's place, a full disk), then run the step again",
+    24: "whoever removes files on this side must stop first; then run the step again, it sends the rest",
+    30: "look at the network and the load of the host, then run the step again: it goes on where the file was cut off",
+}
+# A line of --itemize-changes: what happens to what kind of thing, which attributes differ, its name.
+ITEM = re.compile(r"([<>ch.*])([fdLDS])(\S{9}) (.*)")
+PROGRESS = re.compile(
+    r"\s*([\d,]+)\s+(\d+)%\s+\S+\s+(\d+):(\d\d):(\d\d)(?:\s+\(xfr#(\d+), (?:to|ir)-chk=(\d+)/(\d+)\))?\s*"
+)
 
 
 class RsyncError(DixisError):
@@ -33,17 +45,35 @@ class RsyncError(DixisError):
         meaning = EXIT_CODES.get(code, "see rsync's own words")
         super().__init__(
             f"rsync ended with exit code {code}: {meaning}. {words}".strip(),
-            safe="files that arrived are whole and stay; nothing was deleted",
-            next_step="run the step again: only what is missing is sent",
+            safe="files that arrived are whole; of one cut off, the part that arrived is kept beside its place",
+            next_step=NEXT_STEPS.get(code, "run the step again: only what is missing is sent"),
         )
+        self.code = code
 
 
 @dataclass(frozen=True)
 class Reading:
-    """A line of rsync's progress: bytes sent, and how much of the whole that is, in per cent."""
+    """A line of rsync's progress.
+
+    bytes_sent, and the per cent of the whole they are; left: seconds to go as rsync reckons; files: how many were
+    sent; checked, total: files looked at and in all, None before rsync knows.
+    """
 
     bytes_sent: int
     percent: int
+    left: float | None = None
+    files: int = 0
+    checked: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a dry run says: files that are not there yet, that would be replaced, and that only the other side has."""
+
+    new: tuple[str, ...]
+    replaced: tuple[str, ...]
+    only_there: tuple[str, ...]
 
 
 def remote_shell(ssh: config.Ssh) -> str:
@@ -59,21 +89,52 @@ def remote_shell(ssh: config.Ssh) -> str:
     return shlex.join(command)
 
 
-def command(options: Sequence[str], source: Path, destination: str, ssh: config.Ssh | None) -> list[str]:
-    """The argument list that brings the content of source (a folder here) into destination (a folder on the host)."""
+def command(
+    options: Sequence[str], source: Path, destination: str, ssh: config.Ssh | None, *, timeout: int = 60
+) -> list[str]:
+    """The argument list that brings the content of source (a folder here) into destination (a folder on the host).
+
+    timeout: seconds of silence after which rsync gives up, with exit code 30.
+    """
     remote = destination.rstrip("/") + "/"
     shell: list[str] = []
     if ssh is not None:
         address = f"[{ssh.address}]" if ":" in ssh.address else ssh.address
         remote = f"{ssh.user}@{address}:{remote}"
         shell = ["-e", remote_shell(ssh)]
-    return ["rsync", *options, "--protect-args", "--timeout=60", *shell, "--", f"{source}/", remote]
+    return ["rsync", *options, "--protect-args", f"--timeout={timeout}", *shell, "--", f"{source}/", remote]
 
 
 def parse_progress(line: str) -> Reading | None:
-    """A reading from a line of --info=progress2, None when the line is something else."""
-    words = line.split()
-    if len(words) < 2 or not words[1].endswith("%"):
+    """A reading from a line of --info=progress2, None when the line is something else.
+
+    While rsync still sends it tells the time left; behind the end of a file, the time it took.
+    """
+    found = PROGRESS.fullmatch(line)
+    if found is None:
         return None
-    sent, percent = words[0].replace(",", ""), words[1].rstrip("%")
-    return Reading(int(sent), int(percent)) if sent.isdigit() and percent.isdigit() else None
+    sent, percent = int(found[1].replace(",", "")), int(found[2])
+    if found[6] is None:
+        left = int(found[3]) * 3600 + int(found[4]) * 60 + int(found[5])
+        return Reading(sent, percent, left=float(left))
+    total = int(found[8])
+    return Reading(sent, percent, files=int(found[6]), checked=total - int(found[7]), total=total)
+
+
+def parse_items(text: str) -> Forecast:
+    """What the lines of --itemize-changes foretell, files and links only."""
+    new: list[str] = []
+    replaced: list[str] = []
+    only_there: list[str] = []
+    for line in text.splitlines():
+        if line.startswith("*deleting"):
+            only_there.append(line.removeprefix("*deleting").strip())
+            continue
+        found = ITEM.fullmatch(line)
+        if found is None or found[2] == "d":
+            continue
+        if "+" in found[3]:
+            new.append(found[4])
+        elif found[1] in "<>c":
+            replaced.append(found[4])
+    return Forecast(tuple(new), tuple(replaced), tuple(name for name in only_there if not name.endswith("/")))

@@ -19,7 +19,7 @@ from typing import Any, TextIO, TypeVar
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
-from dixis_tui.host import Host, LocalHost, open_host
+from dixis_tui.host import Host, LocalHost, SshHost, open_host
 from dixis_tui.journal import CONFIRMED, WAITS_FOR, Event, Journal, Lock, RunState, advance, fold, interrupted
 from dixis_tui.model import DixisError, Example, Finding, Kind, Outcome, Progress, Status, StoppedError, skipped
 from dixis_tui.step import Phase, Plan, Step
@@ -62,6 +62,7 @@ class Runner:
         self._recording = threading.RLock()
         self._local = LocalHost()
         self._app_host: Host = open_host(config.host) if config.host.ssh else self._local
+        self._other_hosts = tuple(SshHost(one.ssh) for one in config.hosts)
         self._lock = Lock(self.run_dir)
         self._log: TextIO | None = None
         if not watch:
@@ -91,7 +92,8 @@ class Runner:
         return interrupted(state) if self.watch and not self.driven() else state
 
     def close(self) -> None:
-        self._app_host.close()
+        for host in (self._app_host, *self._other_hosts):
+            host.close()
         self._journal.close()
         self._lock.release()
         if self._log:
@@ -508,6 +510,7 @@ class Runner:
             operator=self.operator,
             local=self._local,
             app_host=self._app_host,
+            other_hosts=self._other_hosts,
             outcomes=self._state.outcomes(),
             say=lambda text: self.say(text, step_id),
             progress=self._tell,

@@ -322,7 +322,7 @@ def test_nothing_is_switched_once_the_source_was_written_or_the_shop_opened(worl
         dixis(world, "run", "--phase", phase, "--yes")
     settings = configuration.load(world.config)
     with Runner(plan.build(settings, checks.preflight()), settings) as runner:
-        for name in ("maintenance", "snapshot", "resync", "unchanged", "proof"):
+        for name in ("flag", "workers", "maintenance", "drain", "snapshot", "resync", "unchanged", "proof"):
             step = f"cutover.{name}"
             assert asyncio.run(runner.run_step(step)).status is Status.PASS
         artisan(world, "up")
@@ -385,8 +385,8 @@ def test_a_write_after_the_last_snapshot_stops_the_cutover_until_it_is_taken_alo
         dixis(world, "run", "--phase", phase, "--yes")
     settings = configuration.load(world.config)
     with Runner(plan.build(settings, checks.preflight()), settings) as runner:
-        for step in ("cutover.maintenance", "cutover.snapshot", "cutover.resync"):
-            assert asyncio.run(runner.run_step(step)).status is Status.PASS
+        for name in ("flag", "workers", "maintenance", "drain", "snapshot", "resync"):
+            assert asyncio.run(runner.run_step(f"cutover.{name}")).status is Status.PASS
     with closing(sqlite3.connect(world.source)) as shop:
         shop.execute("UPDATE orders SET notes = 'a worker nobody stopped' WHERE id = 1")
         shop.commit()

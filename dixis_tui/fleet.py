@@ -1,0 +1,85 @@
+"""The same work on every web host at once: all of it succeeds, or what succeeded is taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+from dixis_tui.context import Context
+from dixis_tui.model import DixisError, StoppedError
+
+T = TypeVar("T")
+
+
+class FleetError(DixisError):
+    """The work failed on at least one of several hosts."""
+
+
+def contexts(ctx: Context) -> list[Context]:
+    """The context as each web host's own; with several, what is said there begins with the host's name."""
+
+    def speaker(name: str) -> Callable[[str], None]:
+        return lambda text: ctx.say(f"{name}: {text}")
+
+    if not ctx.other_hosts:
+        return [ctx]
+    return [
+        replace(ctx, app_host=host, other_hosts=(), say=speaker(host.name)) for host in (ctx.app_host, *ctx.other_hosts)
+    ]
+
+
+def each(ctx: Context, work: Callable[[Context], T], *, undo: Callable[[Context], object] | None = None) -> list[T]:
+    """Do the work on every host, at the same time; the answers in the order of the hosts.
+
+    When it fails on one, undo is done on those where it had succeeded. With a single host its own error is raised,
+    with several a FleetError that tells them by host.
+    """
+    hosts = contexts(ctx)
+    answers: dict[int, T] = {}
+    errors: dict[int, DixisError] = {}
+    with ThreadPoolExecutor(max_workers=len(hosts)) as pool:
+        waiting = [pool.submit(work, host) for host in hosts]
+        for number, future in enumerate(waiting):
+            try:
+                answers[number] = future.result()
+            except DixisError as error:
+                errors[number] = error
+    if not errors:
+        return [answers[number] for number in range(len(hosts))]
+    left = _taken_back([hosts[number] for number in answers], undo) if undo else ""
+    stopped = next((error for error in errors.values() if isinstance(error, StoppedError)), None)
+    if stopped is not None or len(hosts) == 1:
+        raise stopped or errors[0]
+    first = next(iter(errors.values()))
+    raise FleetError(
+        "; ".join(f"{hosts[number].app_host.name}: {error.what}" for number, error in errors.items()),
+        safe=left or first.safe,
+        next_step=first.next_step,
+    )
+
+
+def _taken_back(hosts: Iterable[Context], undo: Callable[[Context], object]) -> str:
+    """Undo on these hosts; what there is to say about it."""
+    done, failed = [], []
+    for host in hosts:
+        try:
+            undo(host)
+            done.append(host.app_host.name)
+        except DixisError as error:
+            failed.append(f"{host.app_host.name} could not be taken back: {error.what}")
+    taken = f"taken back on {', '.join(done)}" if done else ""
+    return "; ".join(filter(None, [taken, *failed]))
+
+
+def lines(ctx: Context, told: Callable[[Context], Iterable[str]]) -> list[str]:
+    """What each host has to say, one host after the other."""
+    return [line for host in contexts(ctx) for line in told(host)]
+
+
+def named(ctx: Context, answers: Iterable[Iterable[str]]) -> list[str]:
+    """Lines by host, with its name before each where there are several."""
+    hosts = contexts(ctx)
+    prefix = [f"{host.app_host.name}: " if len(hosts) > 1 else "" for host in hosts]
+    return [f"{name}{line}" for name, answer in zip(prefix, answers, strict=True) for line in answer]

@@ -336,7 +336,7 @@ def test_rows_whose_file_is_not_there_are_named_with_their_key() -> None:
 
 def test_every_file_a_row_refers_to_is_looked_up_on_the_host(shared: World, tmp_path: Path) -> None:
     shop = make_shop(shared, tmp_path, source=shared.assets)
-    assert asyncio.run(shop.runner.run_step("preflight.snapshot")).status is Status.PASS
+    assert asyncio.run(shop.runner.run_step("preflight.data.source")).status is Status.PASS
     shop.do("sync")
     outcome = shop.do("references")
     assert outcome.status is Status.PASS, outcome

@@ -129,6 +129,8 @@ ROLLBACK = [
 
 def test_killed_after_every_step_of_the_cutover_it_goes_on_to_its_end(night: Night) -> None:
     for step in CUTOVER:
+        if statuses(night.world)[step] == "pass":
+            continue  # it takes no time, and had ended before the kill behind the one before it
         killed_after(night.world, step, "run", "--yes")
         assert night.closed == (
             CUTOVER.index("cutover.maintenance") <= CUTOVER.index(step) < CUTOVER.index("cutover.open")

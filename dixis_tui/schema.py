@@ -587,17 +587,21 @@ def make_indexes(ctx: Context, wanted: Sequence[Index], *, fulltext: bool) -> Ou
     done: list[str] = []
     trouble: list[str] = []
     remedies: list[str] = []
+    made = False
     with connected(ctx.config.target) as connection:
         for index in wanted:
             ctx.check_stop()
             sql, word, remedy = _plan_index(connection, index, fulltext)
             if sql:
                 execute(connection, sql)
+                made = True
             if remedy and not index.waive:
                 trouble.append(word)
                 remedies.append(remedy)
             else:
                 done.append(f"{word}; waived: {index.waive}" if remedy else word)
+        if made:
+            structure.renew(ctx, connection)
     if trouble:
         return warned(f"{len(done)} of {len(wanted)} done, {len(trouble)} cannot be made", [*trouble, *done], remedies)
     return passed(f"{len(done)} of {len(wanted)} done", done)

@@ -43,6 +43,13 @@ def record(ctx: Context, connection: TargetConnection, tables: Iterable[str], vi
     ctx.record(BUILT, {"database": ctx.config.target.database, "tables": built, "views": sorted(views)})
 
 
+def renew(ctx: Context, connection: TargetConnection) -> None:
+    """Write down anew what is recorded, behind a new index: the server then drops a lesser one of a foreign key."""
+    built = [event for event in ctx.recorded(BUILT) if event["database"] == ctx.config.target.database]
+    if built:
+        record(ctx, connection, built[-1]["tables"], built[-1]["views"])
+
+
 def compare(ctx: Context, source: sqlite3.Connection, target: TargetConnection) -> list[Unbuilt] | None:
     """What is not as it was built; None when the journal does not say how that was."""
     built = [event for event in ctx.recorded(BUILT) if event["database"] == ctx.config.target.database]

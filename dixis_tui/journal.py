@@ -54,6 +54,8 @@ KEPT = "source-kept"
 CONFIRMED = "confirmed"
 # A fact of a skipped check: the step that was not well, whose next answer opens it again.
 WAITS_FOR = "waits_for"
+# Indexes were dropped for a load, by the number of the round; a round has ended when all were put back.
+DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
 
 _metadata = MetaData()
 _events = Table(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from dixis_tui import catalogue, shape
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.context import Context
+from dixis_tui.journal import DROPPED, RESTORED
 from dixis_tui.names import Names, target_names
 from dixis_tui.target import TargetConnection, TargetError, identifier, query, server_facts
 
@@ -44,7 +45,12 @@ def record(ctx: Context, connection: TargetConnection, tables: Iterable[str], vi
 
 
 def renew(ctx: Context, connection: TargetConnection) -> None:
-    """Write down anew what is recorded, behind a new index: the server then drops a lesser one of a foreign key."""
+    """Write down anew what is recorded, behind a new index: the server then drops a lesser one of a foreign key.
+
+    Not while indexes are out for a load: what is there then is not how the tables were built.
+    """
+    if any(event["round"] == len(ctx.recorded(RESTORED)) for event in ctx.recorded(DROPPED)):
+        return
     built = [event for event in ctx.recorded(BUILT) if event["database"] == ctx.config.target.database]
     if built:
         record(ctx, connection, built[-1]["tables"], built[-1]["views"])

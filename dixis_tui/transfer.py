@@ -17,7 +17,7 @@ from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
 from dixis_tui.expressions import lower
-from dixis_tui.journal import CONFIRMED, WENT_LIVE
+from dixis_tui.journal import CONFIRMED, DROPPED, RESTORED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.names import Names, target_names
 from dixis_tui.proof import PROVED, Compared, TableProof, compared
@@ -50,7 +50,6 @@ from dixis_tui.target import (
 LARGE = 50_000
 # Bytes a session of MySQL may sort in while it builds indexes.
 DDL_BUFFER = 64 << 20
-DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
 # Rows of others are about to be replaced: data says how often the operator had typed the word for the step by then.
 REPLACING = "rows-replaced"
 

@@ -30,11 +30,13 @@ from pydantic import (
 )
 
 from dixis_tui import expressions
-from dixis_tui.model import DixisError
+from dixis_tui.model import USAGE, DixisError
 
 
 class ConfigError(DixisError):
     """The configuration cannot be used; nothing was started."""
+
+    exit_code = USAGE
 
     def __init__(self, what: str, next_step: str) -> None:
         super().__init__(what, safe="nothing was started or changed", next_step=next_step)

@@ -18,15 +18,23 @@ import click
 
 from dixis_tui.config import ConfigError
 from dixis_tui.journal import Event
-from dixis_tui.model import DixisError, Finding, Kind, Outcome, Progress, Status, StoppedError
+from dixis_tui.model import (
+    COULD_NOT_ASK,
+    FAILED,
+    OK,
+    DixisError,
+    Finding,
+    Kind,
+    Outcome,
+    Progress,
+    Status,
+    StoppedError,
+)
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
 
 # Lines of a preview and of evidence that are printed.
 PREVIEW, EVIDENCE = 12, 20
-
-# Stable exit codes, documented in docs/operator.md.
-OK, FAILED, USAGE, COULD_NOT_ASK, HELD = range(5)
 
 
 @dataclass(frozen=True)
@@ -309,17 +317,6 @@ def _code(status: Status) -> int:
     if status is Status.ERROR:
         return COULD_NOT_ASK
     return OK if status.settled else FAILED
-
-
-def exit_code(error: DixisError) -> int:
-    """The exit code of an error that ended a command."""
-    return (
-        USAGE
-        if isinstance(error, ConfigError)
-        else FAILED
-        if isinstance(error, StoppedError | NotNowError)
-        else COULD_NOT_ASK
-    )
 
 
 def _can_ask() -> bool:

@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
-from dixis_tui.model import DixisError, Outcome, Status
+from dixis_tui.model import HELD, DixisError, Outcome, Status
 
 GENESIS = "0" * 64
 
@@ -76,6 +76,8 @@ class JournalError(DixisError):
 
 class HeldError(DixisError):
     """Another console drives this run."""
+
+    exit_code = HELD
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# Stable exit codes of every command, documented in docs/operator.md.
+OK, FAILED, USAGE, COULD_NOT_ASK, HELD = range(5)
+
 
 class DixisError(Exception):
     """Something went wrong that the operator must read.
 
-    what: what happened; safe: what is untouched; next_step: what to do now.
+    what: what happened; safe: what is untouched; next_step: what to do now. exit_code: of a command that it ends.
     """
+
+    exit_code = COULD_NOT_ASK
 
     def __init__(self, what: str, *, safe: str = "", next_step: str = "") -> None:
         super().__init__(what)
@@ -40,6 +45,8 @@ class DixisError(Exception):
 
 class StoppedError(DixisError):
     """The operator asked to stop; what was finished is kept and the step can be run again."""
+
+    exit_code = FAILED
 
     def __init__(self, what: str = "Stopped at the operator's request.") -> None:
         super().__init__(what, safe="everything finished so far is kept", next_step="run the step again to carry on")

@@ -21,7 +21,7 @@ from dixis_tui.context import Context
 from dixis_tui.gate import Gate
 from dixis_tui.host import Host, LocalHost, SshHost, open_host
 from dixis_tui.journal import CONFIRMED, WAITS_FOR, Event, Journal, Lock, RunState, advance, fold, interrupted
-from dixis_tui.model import DixisError, Example, Finding, Kind, Outcome, Progress, Status, StoppedError, skipped
+from dixis_tui.model import FAILED, DixisError, Example, Finding, Kind, Outcome, Progress, Status, StoppedError, skipped
 from dixis_tui.step import Phase, Plan, Step
 
 
@@ -41,6 +41,8 @@ Listener = Callable[[Notice], None]
 
 class NotNowError(DixisError):
     """The plan does not allow this step yet."""
+
+    exit_code = FAILED
 
 
 class Runner:

@@ -12,7 +12,7 @@ import pytest
 from checks import all_checks
 from checks.__main__ import catalogue
 from checks.registry import Check
-from dixis_tui.cli import cli
+from dixis_tui.cli import COMMANDS, cli
 from screens.help import KEYS
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +21,10 @@ GUIDE = (ROOT / "docs/operator.md").read_text(encoding="utf-8")
 
 def commands(group: click.Group, prefix: str = "dixis") -> list[tuple[str, click.Command]]:
     found = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             found += commands(command, f"{prefix} {name}")
         else:
@@ -63,8 +66,26 @@ def test_every_picture_and_page_the_readme_names_is_there() -> None:
 
 
 def test_the_engine_runs_without_any_widget() -> None:
-    code = "import sys, dixis_tui.cli, checks, dixis_tui.sandbox.world; sys.exit('textual' in sys.modules)"
+    code = (
+        "import sys, checks, dixis_tui.cli as line\n"
+        "for name in line.COMMANDS: line.load(name)\n"
+        "sys.exit('textual' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_help_imports_nothing_of_the_engine() -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['dixis', '--help']\n"
+        "from dixis_tui.cli import main\n"
+        "main()\n"
+        "heavy = ('sqlalchemy', 'sqlglot', 'pymysql', 'paramiko', 'dixis_tui.runner')\n"
+        "sys.exit(any(name in sys.modules for name in heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(name in done.stdout for name in COMMANDS)
 
 
 def test_the_example_configuration_is_taken(tmp_path: Path) -> None:

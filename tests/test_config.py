@@ -119,12 +119,12 @@ def test_the_example_explains_every_key() -> None:
     load(Path("config.example.toml"))
 
     def keys(model: type[Section]) -> set[str]:
-        from dixis_tui.config import _models_in
+        from dixis_tui.config import models_in
 
         found = set()
         for name, field in model.model_fields.items():
             found.add(field.alias or name)
-            for inner in _models_in(field.annotation):
+            for inner in models_in(field.annotation):
                 found |= keys(inner)
         return found
 

@@ -1,0 +1,28 @@
+"""[run] and [people]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from dixis_tui.config.base import Section
+
+
+class Run(Section):
+    """[run]: what this migration is called, where its records are kept, and how careful to be."""
+
+    name: str = "dixis"
+    environment: Literal["rehearsal", "staging", "production"]
+    directory: Path = Path("run")
+    operator: str = ""
+    window_minutes: int = Field(default=120, ge=5, le=24 * 60)
+
+
+class People(Section):
+    """[people]: who signs. The gate before traffic returns wants two different people."""
+
+    lead: str = ""
+    database_review: str = ""
+    technical_approval: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dixis_tui import assets, cutover, monitor, rollback, schema, transfer, validation
+from dixis_tui import assets, cutover, monitor, rollback, schema, transfer, tuning, validation
 from dixis_tui.config import Config
 from dixis_tui.model import Kind
 from dixis_tui.step import Phase, Plan, Step
@@ -33,7 +33,7 @@ def build(config: Config, preflight: Sequence[Step]) -> Plan:
         ("assets", "3 Assets", assets.steps(config)),
         ("validation", "4 Validation", _validation(config)),
         ("cutover", "Cutover", cutover.steps(config)),
-        ("watch", "Watch", monitor.steps(config)),
+        ("watch", "Watch", (*monitor.steps(config), tuning.step())),
     )
     return Plan(
         phases=tuple(

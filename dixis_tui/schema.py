@@ -412,7 +412,7 @@ def proposed_lines(ctx: Context, wanted: Sequence[tuple[Table, Field]]) -> list[
     blocks: list[str] = []
     for table, field in wanted:
         ctx.check_stop()
-        blocks += proposals.lines(proposals.propose(path, table, field, zone))
+        blocks += proposals.lines([proposals.proposed(path, table, field, zone)])
     return ["or have these values converted on their way; in the configuration:", *blocks] if blocks else []
 
 

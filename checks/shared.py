@@ -10,8 +10,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from dixis_tui import catalogue, schema, shape, texts, transfer
-from dixis_tui.catalogue import SourceSchema, Table, TableContents
+from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Config
+from dixis_tui.contents import TableContents
 from dixis_tui.context import Context
 from dixis_tui.copying import Job
 from dixis_tui.misfits import Misfit, misfits, planned_columns

@@ -15,6 +15,7 @@ from pathlib import Path
 from dixis_tui import catalogue, conversions, rows
 from dixis_tui.catalogue import Table
 from dixis_tui.config import Conversion, zone_of
+from dixis_tui.contents import is_utf8
 from dixis_tui.rows import Field
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.source import open_readonly
@@ -142,7 +143,7 @@ def _is_zone(zone: str) -> bool:
 def _charset(source: sqlite3.Connection, table: str, c: str) -> str:
     """The first charset in which every text of a column that is not UTF-8 reads well, empty when none is needed."""
     texts = source.execute(f"SELECT CAST({c} AS BLOB) FROM {table} WHERE typeof({c}) = 'text'")
-    broken = [text for (text,) in texts if not catalogue.is_utf8(text)]
+    broken = [text for (text,) in texts if not is_utf8(text)]
     if not broken:
         return ""
     return next((one for one in CHARSETS if all(_readable(text, one) for text in broken)), CHARSETS[-1])

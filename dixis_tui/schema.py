@@ -10,17 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from dixis_tui import conversions, differences, laravel, proposals, shape, since, structure
-from dixis_tui.catalogue import (
-    SourceSchema,
-    Table,
-    TableContents,
-    keep_contents,
-    load_contents,
-    read_schema,
-    scan_all,
-)
+from dixis_tui.catalogue import SourceSchema, Table, read_schema
 from dixis_tui.collisions import keep_merged, load_merged, merged_keys
 from dixis_tui.config import Config, Index, Target
+from dixis_tui.contents import TableContents, keep_contents, load_contents, scan_all
 from dixis_tui.context import Context
 from dixis_tui.differences import Difference
 from dixis_tui.expressions import lower

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dixis_tui import catalogue, conversions, exact, refusal, rows, shape, since, verify
-from dixis_tui.catalogue import SourceSchema, Table, TableContents
+from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Config, Conversion, Group
+from dixis_tui.contents import TableContents
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
 from dixis_tui.expressions import lower

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import collisions, schema, shape
-from dixis_tui.catalogue import read_schema, scan
+from dixis_tui.catalogue import read_schema
+from dixis_tui.contents import scan
 from dixis_tui.expressions import column_type as column_type_of
 from dixis_tui.model import DixisError, Status
 from dixis_tui.sandbox import RunningServer

@@ -22,9 +22,10 @@ from dixis_tui.journal import CONFIRMED, DROPPED, RESTORED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.names import Names, target_names
 from dixis_tui.proof import PROVED, Compared, TableProof, compared
+from dixis_tui.readings import copied_tables, names_on, read_source
 from dixis_tui.resync import Resync, begun_resyncs
 from dixis_tui.rows import Field
-from dixis_tui.schema import copied_tables, names_on, proposed_lines, read_source
+from dixis_tui.schema import proposed_lines
 from dixis_tui.source import (
     Snapshot,
     latest_snapshot,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dixis_tui import assets, cutover, monitor, rollback, schema, transfer, tuning, validation
+from dixis_tui import assets, cutover, monitor, rollback, schema, session, transfer, tuning, validation
 from dixis_tui.config import Config
 from dixis_tui.model import Kind
 from dixis_tui.step import Phase, Plan, Step
@@ -21,7 +21,7 @@ INVALIDATES = {"schema": ("data", "validation", "cutover"), "data": ("validation
 def _validation(config: Config) -> tuple[Step, ...]:
     steps = validation.steps(config)
     checks = tuple(step for step in steps if step.kind is Kind.CHECK)
-    return (*checks, cutover.trial(), *(step for step in steps if step not in checks))
+    return (*checks, cutover.trial(), session.trial(), *(step for step in steps if step not in checks))
 
 
 def build(config: Config, preflight: Sequence[Step]) -> Plan:
@@ -33,7 +33,7 @@ def build(config: Config, preflight: Sequence[Step]) -> Plan:
         ("assets", "3 Assets", assets.steps(config)),
         ("validation", "4 Validation", _validation(config)),
         ("cutover", "Cutover", cutover.steps(config)),
-        ("watch", "Watch", (*monitor.steps(config), tuning.step())),
+        ("watch", "Watch", (*monitor.steps(config), tuning.step(), session.watched())),
     )
     return Plan(
         phases=tuple(

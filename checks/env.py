@@ -49,6 +49,7 @@ class Settings(BaseModel):
     mysql_keys: list[str]
     mysql_url: bool
     mysql_options: list[str]
+    unbuffered: bool
     pdo_mysql: bool
     ssl_ca_option: str
     links: dict[str, bool]
@@ -282,6 +283,9 @@ def _not_ready(ctx: Context, told: Settings, values: dict[str, str]) -> Iterator
             f'MYSQL_ATTR_SSL_CA = "{target.tls.ca or "/etc/ssl/certs/ca-certificates.crt"}"',
             severity="warn",
         )
+    if told.unbuffered:
+        text = "PDO::MYSQL_ATTR_USE_BUFFERED_QUERY is false: a query inside of a loop over cursor() is error 2014"
+        yield finding(text, "# config/database.php: leave that option out", severity="warn")
     if "pool" in told.mysql_keys:
         text = (
             "connections.mysql.pool is read by no version of Laravel; what bounds connections is in infra.connections"

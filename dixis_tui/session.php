@@ -86,8 +86,6 @@ foreach ((array) $config->get('database.connections', []) as $name => $settings)
 echo json_encode([
     'files' => (object) $files,
     'verify' => $option('MYSQL_ATTR_SSL_VERIFY_SERVER_CERT') !== false,
-    'unbuffered' => $option('MYSQL_ATTR_USE_BUFFERED_QUERY') === false,
-    'pool' => array_key_exists('pool', $mysql),
     'session' => $session,
     'cache' => $cache,
     'query_cache' => $unread,

@@ -77,8 +77,6 @@ class Told(BaseModel):
 
     files: dict[str, TlsFile]
     verify: bool
-    unbuffered: bool
-    pool: bool
     session: Session | None
     cache: Cache
     query_cache: tuple[str, ...]

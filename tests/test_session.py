@@ -103,6 +103,20 @@ def test_the_plans_tls_keys_are_mapped_to_what_the_application_reads(
     assert (told.status, told.evidence) == (Status.PASS, (f"CA: {one_server.ca_file}",))
 
 
+def test_the_plans_options_that_do_nothing_or_harm_are_told(
+    one_server: RunningServer, app: LaravelApp, tmp_path: Path
+) -> None:
+    change(
+        app.root / "config/database.php",
+        "'options' => array_filter([",
+        "'pool' => ['min_connections' => 5, 'max_connections' => 20],\n            'options' => ([\n"
+        "                PDO::MYSQL_ATTR_USE_BUFFERED_QUERY => false,",
+    )
+    told = [one.message for one in ask("env.mysql", driver(one_server, app, tmp_path)).findings]
+    assert any("a query inside of a loop over cursor() is error 2014" in message for message in told)
+    assert any("pool is read by no version of Laravel" in message for message in told)
+
+
 def test_the_server_tells_the_cipher_of_the_applications_own_session(
     server: RunningServer, app: LaravelApp, tmp_path: Path
 ) -> None:

@@ -120,10 +120,6 @@ class _Server:
     managed: Managed | None
     memory: int | None
 
-    @property
-    def name(self) -> str:
-        return f"{self.facts.flavour} {'.'.join(map(str, self.facts.version))}"
-
 
 @contextmanager
 def _connected(ctx: Context) -> Iterator[TargetConnection]:
@@ -212,14 +208,17 @@ def _reading(name: str, value: str, server: _Server, all_wanted: Mapping[str, st
     verb = variables.set_verb(server.facts, fixed=fixed)
     statement = "" if fixed and server.facts.mariadb else f"SET {verb} {name} = {sql}"
     mycnf = ["in my.cnf, below [mysqld]:", f"{name} = {sql}"] if server.facts.mariadb else []
+    kept = server.persisted.get(name)
+    keeps = kept is not None and variables.is_so(value, kept)
     if _is_so(name, value, now, server.now):
-        kept = server.persisted.get(name)
-        if name not in server.lost or (kept is not None and variables.is_so(value, kept)):
+        if keeps or name not in server.lost:
             return reading("as wanted", _rounded(name, value, now))
         why = "it has the value now, and loses it with the next start of the server"
         if server.managed:
             return reading("managed", why, lines=[server.managed.line(name, sql, fixed=fixed)])
-        return reading("until restart", why, "" if server.facts.mariadb else statement, mycnf)
+        may = server.allowed and not server.facts.mariadb
+        by_hand = mycnf or ["as the server's administrator:", f"{statement};"]
+        return reading("until restart", why, statement if may else "", [] if may else by_hand)
     if name.startswith("query_cache") and _query_cache_off(server.now, all_wanted):
         why = (
             "query_cache_type is OFF: it would take memory and keep nothing; leave it out, or want query_cache_type too"
@@ -237,6 +236,8 @@ def _reading(name: str, value: str, server: _Server, all_wanted: Mapping[str, st
     if server.managed:
         told.append(f"{server.managed.name} keeps its settings itself and refuses SET")
         return reading("managed", "; ".join(told), lines=[server.managed.line(name, sql, fixed=fixed)])
+    if fixed and keeps:
+        return reading("restart", "it is kept for the next start: restart the server")
     if fixed:
         told.append("not dynamic: only a restart of the server brings it")
     if not server.allowed and statement:
@@ -327,7 +328,7 @@ def _set(ctx: Context, connection: TargetConnection, one: Reading, server: _Serv
         )
     else:
         done = _is_so(one.name, one.wanted, after, now) and not waited
-        told = waited or ("set" if done else f"the server made {after} of it")
+        told = waited or f"the server made {after} of it"
         if done and server.facts.mariadb:
             told = "set, until the next start of the server"
         elif done:

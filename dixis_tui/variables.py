@@ -93,7 +93,7 @@ def as_sql(value: str, now: str) -> str:
     size = in_bytes(value)
     if size is not None and is_number(now):
         return str(size)
-    return value if value.isidentifier() or is_number(now) else literal(value)
+    return value if value.isidentifier() or is_number(value) else literal(value)
 
 
 def is_so(wanted: str, now: str) -> bool:

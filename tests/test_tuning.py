@@ -163,6 +163,9 @@ def test_what_cannot_be_set_says_why(server: RunningServer, tmp_path: Path) -> N
     if mysql:
         assert "restart the server" in changes["back_log"].told
         assert persisted(server)["back_log"] == "90"
+        waits = next(one for one in tuning.show(ctx).readings if one.name == "back_log")
+        assert (waits.verdict, waits.statement) == ("restart", "")
+        assert "restart the server" in waits.why
     else:
         restart = next(one for one in found.readings if one.verdict == "restart")
         assert restart.lines == ("in my.cnf, below [mysqld]:", "back_log = 90")

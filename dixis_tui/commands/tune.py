@@ -105,7 +105,7 @@ def _agree(runner: Runner, what: str, statements: Sequence[str], *, yes: bool, d
 def _finish(options: Options, changes: Sequence[Change], nothing: str, left: Sequence[tuning.Reading] = ()) -> None:
     """Print what became of each, and end with the exit code. left: what was to be done, or is by hand."""
     done = {one.name for one in changes if one.done}
-    by_hand = [one for one in left if one.name not in done]
+    by_hand = [one for one in left if one.name not in done or one.verdict == "restart"]
     if options.json:
         told = {
             "changes": [one.model_dump() for one in changes],

@@ -157,7 +157,7 @@ def _reading(patterns: tuple[str, ...]) -> str:
 
 def _workers(ctx: Context) -> int:
     """Workers of the application that run on a host now."""
-    lines = [line.strip() for line in ctx.app_host.run(["ps", "-eo", "args"], timeout=30).stdout.splitlines()]
+    lines = [line.strip() for line in ctx.app_host.run(["ps", "-wweo", "args"], timeout=30).stdout.splitlines()]
     mine = [
         line for line in lines if any(word in line for word in WORKERS) and not line.startswith(("sh ", "/bin/sh "))
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from dixis_tui.machine import memory
 from dixis_tui.model import DixisError, Outcome, Status
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.processes import wait_until
+from dixis_tui.sandbox.sshd import start_sshd, stop_sshd
 from dixis_tui.target import connected
 from tests.data_path import Driver, make_config
 
@@ -185,6 +187,44 @@ def _as_anybody(server: RunningServer, settings: config.Config) -> config.Target
         cursor.execute("DROP USER IF EXISTS 'anybody'@'127.0.0.1'")
         cursor.execute(f"CREATE USER 'anybody'@'127.0.0.1' IDENTIFIED BY '{server.app_password}'")
     return settings.target.model_copy(update={"user": "anybody", "admin": None})
+
+
+def test_the_servers_machine_is_reached_over_ssh_where_it_is_another(server: RunningServer, tmp_path: Path) -> None:
+    sshd = start_sshd(tmp_path / "sshd")
+    try:
+        ssh = {
+            "address": "127.0.0.1",
+            "port": sshd.port,
+            "user": sshd.user,
+            "key": str(sshd.key),
+            "known_hosts": str(sshd.known_hosts),
+        }
+        wanted = {"innodb_buffer_pool_size": "900T", "slow_query_log": True}
+        run_dir = tmp_path / "run"
+        run_dir.mkdir()
+        sections = {"tuning": {"variables": wanted, "ssh": ssh}}
+        ctx = Driver(make_config(server, "mysql", tmp_path / "no.sqlite", run_dir, **sections), run_dir).ctx
+        tuning.apply(ctx)
+        found = tuning.show(ctx)
+        tuning.undo(ctx)
+    finally:
+        stop_sshd(sshd.pid)
+    assert found.machine == f"{sshd.user}@127.0.0.1:{sshd.port}"
+    assert found.memory == memory(ctx.local)
+    assert verdicts(found)["innodb_buffer_pool_size"] == "too large"
+    assert found.slow_log.told == ""  # its file was read there
+
+
+def test_where_no_machine_is_reached_the_memory_is_not_known(
+    server: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server is real; only the name it gives itself is another's."""
+    real = variables.all_variables
+    monkeypatch.setattr(variables, "all_variables", lambda one: real(one) | {"hostname": "db-7"})
+    found = tuning.show(driver(server, tmp_path, {"innodb_buffer_pool_size": "900T"}).ctx)
+    assert (found.machine, found.memory, verdicts(found)) == ("", None, {"innodb_buffer_pool_size": "differs"})
+    assert "how much memory the server has is not known" in found.readings[0].why
+    assert "its memory is not known" in tuning.place(found)
 
 
 def test_mariadbs_query_cache_is_set_where_it_is_wanted_as_a_whole(server: RunningServer, tmp_path: Path) -> None:
@@ -411,6 +451,15 @@ def test_where_no_pool_is_found_the_bound_is_not_guessed(server: RunningServer, 
     found, outcome = bounded(server, tmp_path, children=120, queue_workers=1)
     assert (found.application, outcome.status) == (121, Status.PASS)
     assert "more than 80 %" in outcome.findings[0].message
+
+
+def test_workers_that_run_are_counted(server: RunningServer, tmp_path: Path) -> None:
+    with subprocess.Popen(["bash", "-c", "exec -a 'php artisan queue:work' sleep 60"]) as worker:
+        try:
+            assert wait_until(lambda: bounded(server, tmp_path, children=1)[0].hosts[0].workers > 0, 10)
+            assert (bounded(server, tmp_path, children=1)[0].application or 0) > 1
+        finally:
+            worker.terminate()
 
 
 def test_a_peak_near_the_limit_and_a_limit_of_the_account_are_told(server: RunningServer, tmp_path: Path) -> None:

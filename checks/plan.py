@@ -14,7 +14,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from checks.env import ARTISAN
 from checks.registry import Answer, check, finding, found, problem, skip
 from checks.shared import APPLICATION, HOST, PLANNED, SCAN, SERVER, planned, server
-from dixis_tui import envfile, laravel, schema, variables
+from dixis_tui import envfile, laravel, structure, variables
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Index
 from dixis_tui.context import Context
@@ -521,7 +521,7 @@ def names(ctx: Context) -> Answer:
                 connection, "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", (database,)
             )
         ]
-    others = sorted(name for name in there if name.lower() not in mine and not name.startswith(schema.OWN))
+    others = sorted(name for name in there if name.lower() not in mine and not name.startswith(structure.OWN))
     if others and ctx.config.schema_section.mode == "native":
         return problem(f"{database} holds {len(others)} tables that are not the shop's: {', '.join(others[:8])}")
     return found((), f"{len(there)} tables in {database}, none of somebody else")

@@ -397,7 +397,7 @@ def tuned(ctx: Context) -> Answer:
     findings = [
         finding(
             f"{one.text()[0]}{f'; {one.why}' if one.why else ''}",
-            *(["dixis tune apply"] if one.statement else one.lines),
+            *(["dixis tune apply"] if one.statement else filter(None, (*one.lines, one.file))),
             severity="warn" if one.verdict in ("too large", "unknown") else "note",
         )
         for one in told.readings

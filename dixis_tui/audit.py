@@ -170,6 +170,6 @@ def _read(path: Path) -> tuple[list[Row], str]:
             for row in connection.execute("SELECT seq, at, kind, data, previous, hash FROM events ORDER BY seq"):
                 rows.append(Row(*row))
             told = connection.execute("PRAGMA integrity_check").fetchone()[0]
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter of names of tables and columns
         return rows, f"{error}, behind event {len(rows)}"
     return rows, "" if told == "ok" else str(told)

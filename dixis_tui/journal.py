@@ -108,9 +108,9 @@ class Journal:
         try:
             self._engine = self._open()
             self._events = list(self._read())
-        except DatabaseError as error:
+        except (DatabaseError, UnicodeDecodeError) as error:
             raise JournalError(
-                f"The journal {self.path} cannot be read: {error.orig}.",
+                f"The journal {self.path} cannot be read: {getattr(error, 'orig', error)}.",
                 safe="source and target were not touched",
                 next_step="restore the file from a copy, or start a new run in another directory",
             ) from error
@@ -333,6 +333,14 @@ class RunState:
     @property
     def window_open(self) -> bool:
         return self.window_opened_at is not None and self.window_closed_at is None
+
+    @property
+    def downtime(self) -> float | None:
+        """Seconds from maintenance on to off; None before it is off."""
+        if self.window_opened_at is None or self.window_closed_at is None:
+            return None
+        opened, closed = map(datetime.fromisoformat, (self.window_opened_at, self.window_closed_at))
+        return (closed - opened).total_seconds()
 
     def step(self, step_id: str) -> StepState:
         return self.steps.get(step_id, StepState())

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO, TypeVar
 
-from dixis_tui import people, signatures
+from dixis_tui import outline, people, signatures
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
@@ -97,6 +97,9 @@ class Runner:
                     },
                 )
             self._journal.append("console-attached", {"operator": self.operator})
+            planned = outline.of(plan, config)
+            if outline.recorded(self._journal.events) != planned:
+                self._journal.append(outline.PLAN, planned.model_dump(mode="json"))
         self._state = self._folded()
         if not watch:
             self._end_rollback()
@@ -162,13 +165,7 @@ class Runner:
 
     def phase_status(self, phase: Phase) -> Status:
         """One word for a phase: the worst of its steps once one has ended, pending before the first has begun."""
-        statuses = [self._state.step(step.id).status for step in phase.steps]
-        for worst in (Status.RUNNING, Status.ERROR, Status.FAIL, Status.INTERRUPTED):
-            if worst in statuses:
-                return worst
-        if all(status.settled for status in statuses):
-            return Status.WARN if Status.WARN in statuses else Status.PASS
-        return Status.PENDING
+        return outline.standing([self._state.step(step.id).status for step in phase.steps])
 
     def settled(self, phase: Phase) -> bool:
         return all(self._state.step(step.id).status.settled for step in phase.steps)

@@ -31,6 +31,7 @@ COMMANDS = {
     "verify": Command("verify", "verify_command", "Compare source and target, cell by cell."),
     "rollback": Command("rollback", "rollback", "Take the application back to SQLite, in five steps."),
     "status": Command("report", "status", "Where the run stands, and what is next."),
+    "journal": Command("journal", "journal", "Verify a run's journal and its signatures, or read it."),
     "report": Command("report", "report_command", "The whole run for the reviewers."),
     "card": Command("card", "card_command", "Print the rollback card: the way back on one page."),
     "sandbox": Command("sandbox", "sandbox", "A little world to rehearse in, on this machine."),

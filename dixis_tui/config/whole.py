@@ -142,12 +142,18 @@ def _with_absolute_paths(section: SectionT, base: Path) -> SectionT:
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, Path):
-            changes[name] = (base / value.expanduser()).resolve()
+            changes[name] = _absolute(value, base)
         elif isinstance(value, Section):
             changes[name] = _with_absolute_paths(value, base)
         elif isinstance(value, tuple) and any(isinstance(one, Section) for one in value):
             changes[name] = tuple(_with_absolute_paths(one, base) for one in value)
+        elif isinstance(value, tuple) and any(isinstance(one, Path) for one in value):
+            changes[name] = tuple(_absolute(one, base) for one in value)
     return section.model_copy(update=changes) if changes else section
+
+
+def _absolute(path: Path, base: Path) -> Path:
+    return (base / path.expanduser()).resolve()
 
 
 def _problem(item: dict[str, Any], values: dict[str, Any], path: Path) -> str:

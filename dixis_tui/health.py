@@ -272,16 +272,17 @@ def _leftovers(patient: Patient) -> Reading:
         f" WHERE table_schema = DATABASE() AND table_name LIKE {_pattern(OWN)}",
     )
     days = patient.config.health.leftover_days
-    old = [f"table {name}, {age} days old" for name, age in rows if age is not None and int(age) >= days]
-    remedy = [f"once nobody rolls back any more: DROP TABLE {identifier(str(row[0]))};" for row in rows if old]
+    tables = [(str(name), int(age)) for name, age in rows if age is not None and int(age) >= days]
+    old = [f"table {name}, {age} days old" for name, age in tables]
+    undo = [f"once nobody rolls back any more: DROP TABLE {identifier(name)};" for name, _ in tables]
     databases = scratch.leftovers(connection)
     databases += [str(row[0]) for row in query(connection, f"SHOW DATABASES LIKE {_pattern(TRIAL)}")]
     old += [f"database {name}" for name in databases]
-    remedy += [f"DROP DATABASE {identifier(name)};" for name in databases]
+    undo += [f"DROP DATABASE {identifier(name)};" for name in databases]
     metrics = {"leftovers": len(old)}
     if old:
         return _reading(
-            "leftovers", Status.WARN, f"left behind: {', '.join(old[:3])}", old, remedy=tuple(remedy), metrics=metrics
+            "leftovers", Status.WARN, f"left behind: {', '.join(old[:3])}", old, remedy=tuple(undo), metrics=metrics
         )
     young = f"; {len(rows)} tables of the migration stay for now" if rows else ""
     return _reading("leftovers", Status.PASS, f"nothing left behind{young}", metrics=metrics)
@@ -472,9 +473,13 @@ def prometheus(found: Health) -> Iterator[str]:
     yield "# TYPE dixis_health_status gauge"
     for reading in found.readings:
         if reading.status is not Status.SKIP:
-            value = {Status.WARN: 1, Status.FAIL: 2}.get(reading.status, 0)
-            yield f'dixis_health_status{{question="{reading.id}"}} {value}'
-    numbers = {"health_seconds": found.seconds, "health_timestamp_seconds": found.at.timestamp(), **found.metrics}
+            level = {Status.WARN: 1, Status.FAIL: 2}.get(reading.status, 0)
+            yield f'dixis_health_status{{question="{reading.id}"}} {level}'
+    numbers: dict[str, float] = {
+        "health_seconds": found.seconds,
+        "health_timestamp_seconds": found.at.timestamp(),
+        **found.metrics,
+    }
     for name, value in numbers.items():
         yield f"# TYPE dixis_{name} gauge"
         yield f"dixis_{name} {value:.17g}"

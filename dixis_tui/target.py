@@ -301,11 +301,11 @@ class TargetConnection(_Connection):
 
     def wait_as_long_as_it_takes(self) -> None:
         """From now on an answer may take any time: building an index does."""
-        self._read_timeout = None
+        self.wait_at_most(None)
 
-    def wait_at_most(self, seconds: float) -> None:
-        """From now on an answer that takes longer is an error."""
-        self._read_timeout = seconds
+    def wait_at_most(self, seconds: float | None) -> None:
+        """From now on an answer that takes longer is an error; None: it may take any time."""
+        self._read_timeout: float | None = seconds
 
     @property
     def certificate_ends(self) -> datetime | None:

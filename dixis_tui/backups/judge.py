@@ -38,7 +38,8 @@ def judge(folder: Folder, kind: Kind | None, now: datetime, max_age_hours: int) 
     age = now - newest.manifest.made_at
     old = humanize.naturaldelta(age)
     most = timedelta(hours=max_age_hours)
-    status, summary, remedy = Status.PASS, f"the newest good {what} is {old} old and was restored to equal", ()
+    remedy: tuple[str, ...] = ()
+    status, summary = Status.PASS, f"the newest good {what} is {old} old and was restored to equal"
     if newest.state != "verified":
         status, summary = Status.WARN, f"the newest {what} is {old} old and was not restored yet"
         remedy = (f"dixis backup verify {newest.path.name}",)

@@ -55,7 +55,8 @@ def target(work: Work, where: Target | None = None) -> Kept:
             work.say(f"dumping {where.database} with {programs.dump}")
             with tools.option_file(work.directory, where, facts.flavour) as options:
                 argv = tools.dump_arguments(programs.dump, options, where.database)
-                packed = streams.pack(streams.dumped(argv, begun, work.stop), path, settings.compress)
+                with closing(streams.dumped(argv, begun, work.stop)) as dump:
+                    packed = streams.pack(dump, path, settings.compress)
             if not later:
                 begun()  # a database without any table
             work.say("counting and summing what was dumped")

@@ -81,7 +81,8 @@ def load(work: Work, kept: Kept, into: Target) -> streams.Packed:
     programs = tools.find(work.config.backup, facts)
     with tools.option_file(work.directory, into, facts.flavour) as options:
         argv = tools.restore_arguments(programs.client, options, into.database)
-        return streams.restore(argv, streams.unpack(kept.path), work.stop)
+        with closing(streams.unpack(kept.path)) as dump:
+            return streams.restore(argv, dump, work.stop)
 
 
 def compare(work: Work, manifest: Manifest, restored: Target) -> list[str]:
@@ -152,8 +153,9 @@ def unpack_to(kept: Kept, path: Path) -> None:
     """Unpack a backup into a new file (mode 0600), checked by its SHA-256. Raises DumpError."""
     path.touch(mode=0o600, exist_ok=False)
     with path.open("wb") as file:
-        for block in streams.unpack(kept.path):
-            file.write(block)
+        with closing(streams.unpack(kept.path)) as content:
+            for block in content:
+                file.write(block)
         file.flush()
     if backup.file_digest(path) != kept.manifest.content_sha256:
         path.unlink()

@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -145,7 +145,7 @@ def pack(blocks: Iterable[bytes], path: Path, compress: str) -> Packed:
     return Packed(summed.hexdigest(), size)
 
 
-def unpack(path: Path) -> Iterator[bytes]:
+def unpack(path: Path) -> Generator[bytes, None, None]:
     """What is in a compressed file, in blocks. Raises DumpError where it does not read back."""
     try:
         if path.suffix == ".zst":
@@ -158,7 +158,7 @@ def unpack(path: Path) -> Iterator[bytes]:
         raise _unreadable(path, str(error)) from error
 
 
-def _unpack_zstd(path: Path) -> Iterator[bytes]:
+def _unpack_zstd(path: Path) -> Generator[bytes, None, None]:
     with (
         tempfile.TemporaryFile() as words,
         subprocess.Popen([_zstd(), "-dc", "--", str(path)], stdout=subprocess.PIPE, stderr=words) as process,
@@ -183,8 +183,9 @@ def _unreadable(path: Path, why: str) -> DumpError:
     )
 
 
-def dumped(argv: Sequence[str], begun: Callable[[], None], stop: threading.Event) -> Iterator[bytes]:
-    """The blocks of a dump, checked to have come to its end. begun is called when its transaction has begun.
+def dumped(argv: Sequence[str], begun: Callable[[], None], stop: threading.Event) -> Generator[bytes, None, None]:
+    """The blocks of a dump, checked to have come to its end. begun is called when its transaction has begun. Whoever
+    takes them closes it: the program runs until then.
 
     Raises DumpError when the program fails, is killed, falls silent, or ends without saying that it is done.
     """

@@ -51,7 +51,10 @@ MADE = (
 
 @dataclass
 class Shop:
-    """A database on a server, its configuration and what works on its backups. said: what was told to the operator."""
+    """A database on a server, its configuration and what works on its backups.
+
+    said: what was told to the operator; hear: told of it, too; more: lines of the configuration's file.
+    """
 
     server: RunningServer
     config: Config
@@ -59,6 +62,7 @@ class Shop:
     said: list[str] = field(default_factory=list)
     now: Callable[[], datetime] = clock
     hear: Callable[[str], None] = lambda _: None
+    more: str = ""
 
     @property
     def database(self) -> str:
@@ -165,7 +169,8 @@ def written(shop: Shop) -> Path:
         f'password = {{ file = "{secret}" }}\n[target.tls]\nca = "{target.tls.ca}"\n'
         f'[target.admin]\nuser = "{shop.server.admin_user}"\npassword = "{shop.server.admin_password}"\n'
         f'[app]\nroot = "{shop.config.app.root}"\n[backup]\ndirectory = "{backup.directory}"\n'
-        + (f'tools = "{backup.tools}"\n' if backup.tools else ""),
+        + (f'tools = "{backup.tools}"\n' if backup.tools else "")
+        + shop.more,
         encoding="utf-8",
     )
     return path

@@ -34,6 +34,7 @@ COMMANDS = {
     "report": Command("report", "report_command", "The whole run for the reviewers."),
     "backup": Command("backup", "backup", "Backups that were restored once: make, verify, restore, prune, schedule."),
     "health": Command("health", "health_command", "Is the database well? For cron, Nagios and Prometheus."),
+    "card": Command("card", "card_command", "Print the rollback card: the way back on one page."),
     "sandbox": Command("sandbox", "sandbox", "A little world to rehearse in, on this machine."),
     "demo": Command("demo", "demo", "Build a sandbox and open the console on it."),
     "shop": Command("demo", "shop", "Generate the demo shop's SQLite database."),

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from dixis_tui import normalise, rows, shape
 from dixis_tui.backups.manifest import TableRecord
-from dixis_tui.catalogue import Column, ColumnContents
+from dixis_tui.catalogue import Column
+from dixis_tui.contents import ColumnContents
 from dixis_tui.normalise import Form
 from dixis_tui.rows import Field
 from dixis_tui.shape import ShapeColumn

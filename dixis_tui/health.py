@@ -18,7 +18,7 @@ import pymysql
 from pydantic import BaseModel, ConfigDict
 from pymysql.cursors import DictCursor
 
-from dixis_tui import verify
+from dixis_tui import orphans
 from dixis_tui.backups import manifest, restore, scratch
 from dixis_tui.backups.judge import judge
 from dixis_tui.backups.work import clock, with_account
@@ -196,7 +196,7 @@ def _latest(patient: Patient) -> str:
 
 def _references(patient: Patient) -> Reading:
     """Rows that point to nothing, along as many foreign keys as half the budget takes."""
-    keys = verify.foreign_keys(patient.connection)
+    keys = orphans.foreign_keys(patient.connection)
     ends = time.monotonic() + patient.config.health.budget / 2
     looked, wrong = 0, []
     for key in patient.order(keys):
@@ -207,7 +207,7 @@ def _references(patient: Patient) -> Reading:
             continue
         try:
             _limit(patient.connection, left)
-            found = verify.orphans(patient.connection, key)
+            found = orphans.orphans(patient.connection, key)
         except TargetError as error:
             if error.code not in TOO_LONG:
                 raise

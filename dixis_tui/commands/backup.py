@@ -293,6 +293,14 @@ ACTIONS: dict[str, Callable[[Work, Path], schedule.Installed]] = {
 }
 
 
+def _as_wanted(work: Work, config: Path, found: schedule.Installed) -> bool:
+    try:
+        return list(found.lines) == schedule.wanted(work, config)
+    except schedule.ScheduleError as error:
+        click.echo("\n".join(error.lines()), err=True)
+        return False
+
+
 @backup.command("schedule")
 @common
 @click.argument("action", type=click.Choice(list(ACTIONS)), default="show")
@@ -304,9 +312,7 @@ def schedule_command(options: Options, action: str) -> None:
     """
     with _working(options) as work:
         found = ACTIONS[action](work, options.config)
-        as_wanted = True
-        if action == "show":
-            as_wanted = list(found.lines) == schedule.wanted(work, options.config)
+        as_wanted = action != "show" or _as_wanted(work, options.config, found)
     if options.json:
         told = {"host": found.host, "by": found.by, "action": action, "lines": found.lines, "as_wanted": as_wanted}
         click.echo(json.dumps(told, indent=2))

@@ -33,6 +33,8 @@ COMMANDS = {
     "status": Command("report", "status", "Where the run stands, and what is next."),
     "journal": Command("journal", "journal", "Verify a run's journal and its signatures, or read it."),
     "report": Command("report", "report_command", "The whole run for the reviewers."),
+    "backup": Command("backup", "backup", "Backups that were restored once: make, verify, restore, prune, schedule."),
+    "health": Command("health", "health_command", "Is the database well? For cron, Nagios and Prometheus."),
     "card": Command("card", "card_command", "Print the rollback card: the way back on one page."),
     "sandbox": Command("sandbox", "sandbox", "A little world to rehearse in, on this machine."),
     "demo": Command("demo", "demo", "Build a sandbox and open the console on it."),

@@ -16,6 +16,8 @@ from checks.env import settings
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import HOST, SCAN, SERVER, SOURCE, server
 from dixis_tui import assets, backup, connections, tuning
+from dixis_tui.backups import manifest
+from dixis_tui.backups.judge import judge
 from dixis_tui.connections import Bound
 from dixis_tui.context import Context
 from dixis_tui.model import DixisError, Finding
@@ -440,8 +442,7 @@ def backup_room(ctx: Context) -> Answer:
     needed = DAYS * latest_snapshot(ctx).size + _sizes(files)
     free = ctx.local.free_space(str(directory))
     text = f"{humanize.naturalsize(free)} free in {directory}, {humanize.naturalsize(needed)} wanted for {DAYS} days"
-    last = backup.newest(directory)
-    evidence = f"the newest: {last[0]}, {humanize.naturaldelta(last[1])} old" if last else "no backup there yet"
+    evidence = judge(manifest.look(directory), None, datetime.now(UTC), ctx.config.backup.max_age_hours).summary
     return good(text, evidence) if free >= needed else problem(text, evidence)
 
 

@@ -6,9 +6,10 @@ resolved when they are first needed, so that a missing password never stops a st
 
 from __future__ import annotations
 
-from dixis_tui.config.aftercare import Backup, Watch
+from dixis_tui.config.aftercare import Watch
 from dixis_tui.config.application import App, Host, Smoke, SmokeQuery, Ssh, Url, WebHost
 from dixis_tui.config.assets import Assets
+from dixis_tui.config.backup import Account, Backup, Health, Schedule
 from dixis_tui.config.base import ConfigError, Name, Secret, Section, read_secret_file
 from dixis_tui.config.run import People, Run
 from dixis_tui.config.servers import Admin, Source, Target, Tls
@@ -21,6 +22,7 @@ from dixis_tui.config.written import Written
 __all__ = [
     "NEEDED_TO_GO_BACK",
     "PLAN_GROUPS",
+    "Account",
     "Admin",
     "App",
     "Assets",
@@ -31,6 +33,7 @@ __all__ = [
     "Conversion",
     "Data",
     "Group",
+    "Health",
     "Host",
     "Index",
     "Name",
@@ -38,6 +41,7 @@ __all__ = [
     "People",
     "Query",
     "Run",
+    "Schedule",
     "Schema",
     "Secret",
     "Section",

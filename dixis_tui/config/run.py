@@ -9,6 +9,8 @@ from pydantic import Field
 
 from dixis_tui.config.base import Section
 
+ROLES = ("lead", "database review", "technical approval")
+
 
 class Run(Section):
     """[run]: what this migration is called, where its records are kept, and how careful to be."""
@@ -18,11 +20,24 @@ class Run(Section):
     directory: Path = Path("run")
     operator: str = ""
     window_minutes: int = Field(default=120, ge=5, le=24 * 60)
+    rehearsal: Path | None = None
 
 
 class People(Section):
-    """[people]: who signs. The gate before traffic returns wants two different people."""
+    """[people]: who signs, with which SSH keys, and who is called. The gate before traffic returns wants two different
+    people. allowed_signers: ssh's file that says whose a public key is; keys: private key files, beside the agent's."""
 
     lead: str = ""
     database_review: str = ""
     technical_approval: str = ""
+    emergency_contact: str = ""
+    allowed_signers: Path | None = None
+    keys: tuple[Path, ...] = ()
+
+    def named(self, role: str) -> str:
+        """Who is expected in a role of the plan; empty when nobody is."""
+        return str(getattr(self, role.replace(" ", "_").replace("-", "_"), "") if role in ROLES else "")
+
+    def roles(self) -> dict[str, str]:
+        """Every role that somebody has, with the name."""
+        return {role: self.named(role) for role in ROLES if self.named(role)}

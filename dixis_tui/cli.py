@@ -29,6 +29,7 @@ COMMANDS = {
     "checks": Command("preflight", "checks_command", "List the checks of the Preflight phase."),
     "run": Command("run", "run", "Run the plan, or one phase of it, from where it stands."),
     "verify": Command("verify", "verify_command", "Compare source and target, cell by cell."),
+    "tune": Command("tune", "tune", "The server's variables as [tuning] wants them: shown, set, put back."),
     "rollback": Command("rollback", "rollback", "Take the application back to SQLite, in five steps."),
     "status": Command("report", "status", "Where the run stands, and what is next."),
     "journal": Command("journal", "journal", "Verify a run's journal and its signatures, or read it."),

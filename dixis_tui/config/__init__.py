@@ -14,6 +14,7 @@ from dixis_tui.config.base import ConfigError, Name, Secret, Section, read_secre
 from dixis_tui.config.run import People, Run
 from dixis_tui.config.servers import Admin, Source, Target, Tls
 from dixis_tui.config.tables import PLAN_GROUPS, Conversion, Data, Group, Index, Names, Schema, Types, zone_of
+from dixis_tui.config.tuning import Connections, Tuning
 from dixis_tui.config.validation import Query, Validation, Vat
 from dixis_tui.config.whole import NEEDED_TO_GO_BACK, Config, line_of, load, models_in
 from dixis_tui.config.written import Written
@@ -28,6 +29,7 @@ __all__ = [
     "Backup",
     "Config",
     "ConfigError",
+    "Connections",
     "Conversion",
     "Data",
     "Group",
@@ -49,6 +51,7 @@ __all__ = [
     "Ssh",
     "Target",
     "Tls",
+    "Tuning",
     "Types",
     "Url",
     "Validation",

@@ -18,6 +18,7 @@ from dixis_tui.config.base import ConfigError, Secret, Section
 from dixis_tui.config.run import People, Run
 from dixis_tui.config.servers import Source, Target
 from dixis_tui.config.tables import Data, Names, Schema, Types
+from dixis_tui.config.tuning import Connections, Tuning
 from dixis_tui.config.validation import Validation, Vat
 from dixis_tui.config.written import Written
 
@@ -43,6 +44,8 @@ class Config(Section):
     vat: Vat = Vat()
     validation: Validation = Validation()
     plan: Written = Written()
+    tuning: Tuning = Tuning()
+    connections: Connections = Connections()
     backup: Backup = Backup()
     health: Health = Health()
     watch: Watch = Watch()

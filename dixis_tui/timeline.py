@@ -1,7 +1,7 @@
 """The maintenance window as a line of time: planned, expected, actual, and the latest moment to turn back.
 
-A fold over the journal and a clock. T-0 is the announced opening, or the moment maintenance began where that was earlier
-or none was announced; every time here is seconds from it, negative before.
+A fold over the journal and a clock. T-0 is the announced opening, or the moment maintenance began where that was
+earlier or none was announced; every time here is seconds from it, negative before.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict
 
-from dixis_tui.config import Config
 from dixis_tui.config.run import Run
 from dixis_tui.journal import Event, Journal, RunState
 from dixis_tui.model import DixisError, Status
 from dixis_tui.phrase import duration, roughly
 from dixis_tui.runner import Runner
-from dixis_tui.step import Phase, Plan
+from dixis_tui.step import Plan
 
 # What a rollback is taken to need until one was rehearsed; it is said that nobody has measured it.
 UNREHEARSED = 15 * 60.0
@@ -50,8 +49,8 @@ class Mark(BaseModel):
 
 class Timeline(BaseModel):
     """opens_at: T-0, None while it is not known; now: None as well; ended: when the shop was let in on the target.
-    needs: seconds the open phases still take; behind: seconds behind plan, negative when ahead; closed: seconds the shop
-    has been closed; rollback: what it takes, by source; turn_back: the latest safe moment to begin it."""
+    needs: seconds the open phases still take; behind: seconds behind plan, negative when ahead; closed: seconds the
+    shop has been closed; rollback: what it takes, by source; turn_back: the latest safe moment to begin it."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -215,7 +215,7 @@ async def write(pilot: Console, text: str) -> None:
 async def test_an_empty_run_says_what_to_do_first(runner: Runner) -> None:
     async with console(runner) as pilot:
         await see(pilot, "REHEARSAL", "dixis_shop at db.example.org:3306", "Maria · idle", "· pending 0/3")
-        await see(pilot, "Nothing has run yet. Press r to run Preflight (checks only, nothing is changed).")
+        await see(pilot, "Nothing has run yet. Press r to run Preflight (checks only,", "nothing is changed).")
 
 
 async def test_preflight_tells_failed_from_could_not_ask(runner: Runner) -> None:

@@ -135,7 +135,7 @@ def test_the_moment_to_turn_back_follows_from_a_rollback_that_was_measured() -> 
 
 
 def test_an_announced_window_runs_while_the_shop_is_still_open() -> None:
-    opens = {"window_opens": T0}
+    opens: dict[str, Any] = {"window_opens": T0}
     assert "in 20 minutes" in timeline.where(Night().look(-20, **opens))
     night = Night().step("schema.one", -30, 5).step("schema.two", -25, 5)
     line = night.look(10, **opens)

@@ -26,8 +26,9 @@ class Run(Section):
 
 
 class People(Section):
-    """[people]: who signs. The gate before traffic returns wants two different people."""
+    """[people]: who signs, and who is called. The gate before traffic returns wants two different people."""
 
     lead: str = ""
     database_review: str = ""
     technical_approval: str = ""
+    emergency_contact: str = ""

@@ -137,10 +137,10 @@ def build(
     steps, as they say themselves."""
     window = run.window_minutes * 60.0
     began = datetime.fromisoformat(state.window_opened_at) if state.window_opened_at else None
-    opens_at = min(filter(None, (began, _announced(run, now))), default=None)
-    ended = None
-    if state.window_closed_at is not None and (state.switched or run.window_opens is None):
-        ended = datetime.fromisoformat(state.window_closed_at)
+    # A window that a rollback has closed is over: the plan begins anew.
+    counts = state.window_open or state.switched
+    opens_at = min(filter(None, (began if counts else None, _announced(run, now))), default=None)
+    ended = datetime.fromisoformat(state.window_closed_at) if state.window_closed_at and state.switched else None
     elapsed = None if opens_at is None else ((ended or now) - opens_at).total_seconds()
     marks = tuple(_marks(plan, window, state, here, before, now, opens_at, left or {}))
     rollback, source = _rollback(run, here, before)
@@ -302,6 +302,14 @@ def where(line: Timeline) -> str:
     return f"{plus(line.now)} of {int(line.window // 3600)}:{int(line.window % 3600 // 60):02}"
 
 
+def basis(line: Timeline) -> str:
+    """What the expected times rest on."""
+    open_marks = [mark for mark in line.marks if mark.actual is None]
+    if all(mark.measured for mark in open_marks):
+        return "as measured"
+    return "partly as planned" if any(mark.measured for mark in open_marks) else "as planned"
+
+
 def turn(line: Timeline) -> str:
     """The latest safe moment to turn back."""
     if line.ended is not None:
@@ -322,7 +330,7 @@ def closed(line: Timeline) -> str:
     """How long customers have been locked out."""
     if line.closed is None:
         return ""
-    return f"the shop {'was' if line.ended is not None else 'has been'} closed for {duration(line.closed)}"
+    return f"the shop {'has been' if line.open else 'was'} closed for {duration(line.closed)}"
 
 
 def lines(line: Timeline) -> Iterator[str]:
@@ -334,6 +342,5 @@ def lines(line: Timeline) -> Iterator[str]:
         if mark.actual is not None:
             told = "done before the window" if line.now is None or mark.actual < 0 else f"done {plus(mark.actual)}"
         else:
-            basis = "as measured" if mark.measured else "partly as planned"
-            told = f"expected {plus(mark.expected or 0.0)}, {basis}"
+            told = f"expected {plus(mark.expected or 0.0)}, {'as measured' if mark.measured else 'partly as planned'}"
         yield f"{mark.title:<12}{planned}, {told}"

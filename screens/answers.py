@@ -9,7 +9,7 @@ from rich.text import Text
 
 from dixis_tui import timeline
 from dixis_tui.model import Status
-from dixis_tui.phrase import count, roughly
+from dixis_tui.phrase import count
 from dixis_tui.runner import Runner
 from dixis_tui.timeline import Timeline
 from screens import words
@@ -73,7 +73,7 @@ def clock(line: Timeline) -> Text:
     if line.now is None or line.now < 0 or line.ended is not None:
         text = Text(timeline.where(line), "bold")
         if line.ended is None and line.needs:
-            text.append(f", what is left takes about {roughly(line.needs)}")
+            text.append(f"; what is left takes about {words.duration(line.needs)}, {timeline.basis(line)}")
     else:
         text = Text(f"T+{words.clock(line.now)} of {words.clock(line.window).removeprefix('0')}", "bold")
     said = timeline.standing(line)
@@ -95,7 +95,7 @@ def shut(line: Timeline) -> str:
     """How long the shop has been closed, in few words."""
     if line.closed is None:
         return ""
-    return f"{'was closed' if line.ended is not None else 'shop closed'} {words.duration(line.closed)}"
+    return f"{'shop closed' if line.open else 'was closed'} {words.duration(line.closed)}"
 
 
 def cell_of(line: Timeline, seconds: float, width: int) -> int:
@@ -113,6 +113,11 @@ def band(line: Timeline, width: int, *, numbers: bool) -> Text:
             if cell + offset < width:
                 cells[cell + offset] = (letter, style)
 
+    points = {}
+    if line.ended is None:
+        points[cell_of(line, line.turn_back, width)] = ("◆", "bold yellow")
+    if elapsed >= 0:
+        points[elapsed] = ("●" if line.ended is None else "■", "bold cyan")
     put(0, "┝" if elapsed >= 0 else "├", "bold")
     for mark in line.marks:
         cell = cell_of(line, mark.planned, width)
@@ -121,10 +126,9 @@ def band(line: Timeline, width: int, *, numbers: bool) -> Text:
         style = "green" if mark.actual is not None else "bold red" if late else ""
         put(cell, sign, style)
         number = str(round(mark.planned / 60))
-        if numbers and cell + len(number) < width:
+        taken = range(cell + 1, cell + 1 + len(number))
+        if numbers and taken.stop <= width and not points.keys() & set(taken):
             put(cell + 1, number, style)
-    if line.ended is None:
-        put(cell_of(line, line.turn_back, width), "◆", "bold yellow")
-    if elapsed >= 0:
-        put(elapsed, "●" if line.ended is None else "■", "bold cyan")
+    for cell, (sign, style) in points.items():
+        put(cell, sign, style)
     return Text.assemble(*cells)

@@ -18,9 +18,9 @@ from screens.widgets import Table
 STEP = 44  # cells the steps may take where their answers stand beside them
 WITH_KIND, WITH_ANSWER = 72, 104  # cells of the table from which it shows more
 VERIFIED = {
-    Kind.CHECK: "the console asks, and says what it found",
-    Kind.ACTION: "shown first, then done, and what came of it looked at",
-    Kind.SIGNOFF: "a person tries it, and signs",
+    Kind.CHECK: "the console asks",
+    Kind.ACTION: "shown first, then done and checked",
+    Kind.SIGNOFF: "a person looks, and signs",
 }
 
 

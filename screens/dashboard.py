@@ -79,12 +79,11 @@ def _large(runner: Runner, line: Timeline, now: datetime, width: int) -> list[Te
     time = answers.clock(line)
     if line.open and line.expected_end is not None:
         last = line.marks[-1]
-        basis = "as measured" if all(mark.measured for mark in line.marks) else "as far as measured, else as planned"
-        time.append(f"  {last.title} expected at {timeline.of_day(line, line.expected_end)}, {basis}")
+        time.append(f"  {last.title} expected at {timeline.of_day(line, line.expected_end)}, {timeline.basis(line)}")
     turn = answers.turning(line)
     if turn:
         turn.append(f"  {timeline.cost(line)}, {roughly(line.margin)} kept", "not bold dim")
-    inner = width - LABEL - 1
+    inner = width - LABEL - 3
     return [
         words.spread(answers.title(runner), Text(now.strftime("%a %d %b %H:%M:%S %Z ")), width),
         row("Where", answers.place(runner, long=True), f"{runner.operator} · {words.run_state(runner)}"),

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from rich.console import Group
+from rich.table import Table
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -25,8 +27,6 @@ from screens.checklist import elapsed
 from screens.requests import StartRollback
 from screens.view import View
 from screens.widgets import Headline, LogPane
-
-LABEL = 8  # cells of the words at the left
 
 
 class RollbackScreen(View, Screen[None]):
@@ -86,7 +86,7 @@ class RollbackScreen(View, Screen[None]):
         running = self._runner.running
         return self._asked or (running is not None and running.startswith(f"{self._runner.plan.rollback.id}."))
 
-    def _text(self) -> Text:
+    def _text(self) -> Group:
         """What is, what will be, what it costs; then the five steps, with their answers once there are any."""
         at = words.local_now()
         line = self._keeper.look(at)
@@ -96,12 +96,11 @@ class RollbackScreen(View, Screen[None]):
         turn = timeline.turn(line) if line.left is not None else ""
         call = f"call {back.call}" if back.call else ""
         told += [("Else", "; ".join(filter(None, (turn, call))))] if turn or call else []
-        text = Text()
+        table = Table.grid(padding=(0, 1))
         for label, said in told:
-            text.append(f"{label + ':' if label else '':<{LABEL}}", "bold cyan").append(f"{said}\n")
-        for number, step in enumerate(self._runner.plan.rollback.steps, 1):
-            text.append("\n").append_text(self._step(number, step))
-        return text
+            table.add_row(Text(f"{label}:" if label else "", "bold cyan"), Text(said))
+        steps = [self._step(number, step) for number, step in enumerate(self._runner.plan.rollback.steps, 1)]
+        return Group(table, "", *steps)
 
     def _step(self, number: int, step: Step) -> Text:
         now = self._runner.state.step(step.id)

@@ -54,8 +54,14 @@ class PhaseList(Static):
     def __init__(self, runner: Runner) -> None:
         super().__init__(id="phases", markup=False)
         self._runner = runner
+        self._selected: Phase | None = None
+
+    def on_resize(self) -> None:
+        if self._selected:
+            self.show(self._selected)
 
     def show(self, selected: Phase) -> None:
+        self._selected = selected
         runner, width = self._runner, max(self.size.width, 12)
         text = Text()
         for phase in runner.plan.phases:

@@ -144,6 +144,9 @@ def test_an_announced_window_runs_while_the_shop_is_still_open() -> None:
     night.add(12, "window-opened").add(30, "window-closed")
     line = night.look(40, **opens)
     assert (line.now, line.closed, line.ended) == (40 * 60, 18 * 60, None)  # rolled back: the window goes on
+    again = Night().add(0, "window-opened").add(3, "window-closed").look(40)
+    assert timeline.where(again) == "The window is not open"  # rolled back, and no other one was announced
+    assert timeline.closed(again) == "the shop was closed for 3m 00s"
     early = Night().add(-5, "window-opened").look(0, **opens)
     assert early.now == 300  # who began before the announced time counts from there
 

@@ -37,7 +37,7 @@ def standing(runner: Runner) -> Text:
     if runner.gate.paused:
         return words.paused()
     warnings = statuses.count(Status.WARN)
-    return Text("✓ well", "green").append(f", {count(warnings, 'warning')}" if warnings else "", "yellow")
+    return Text().append("✓ well", "green").append(f", {count(warnings, 'warning')}" if warnings else "", "yellow")
 
 
 def place(runner: Runner, *, long: bool) -> str:
@@ -71,11 +71,11 @@ def following(runner: Runner) -> str:
 def clock(line: Timeline) -> Text:
     """The window's clock, with a word on the plan."""
     if line.now is None or line.now < 0 or line.ended is not None:
-        text = Text(timeline.where(line), "bold")
+        text = Text().append(timeline.where(line), "bold")
         if line.ended is None and line.needs:
             text.append(f"; what is left takes about {words.duration(line.needs)}, {timeline.basis(line)}")
     else:
-        text = Text(f"T+{words.clock(line.now)} of {words.clock(line.window).removeprefix('0')}", "bold")
+        text = Text().append(f"T+{words.clock(line.now)} of {words.clock(line.window).removeprefix('0')}", "bold")
     said = timeline.standing(line)
     if said and (line.now or 0) >= 0:
         late = (line.behind or 0) >= timeline.ON_PLAN
@@ -88,7 +88,7 @@ def turning(line: Timeline) -> Text:
     left = line.left
     style = "" if left is None or left > LATE else "bold yellow" if left > 0 else "bold red"
     text = timeline.turn(line)
-    return Text(text[:1].upper() + text[1:], style or "bold")
+    return Text().append(text[:1].upper() + text[1:], style or "bold")
 
 
 def shut(line: Timeline) -> str:

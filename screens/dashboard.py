@@ -70,7 +70,8 @@ def _small(runner: Runner, line: Timeline, now: datetime, width: int) -> list[Te
 
 def _large(runner: Runner, line: Timeline, now: datetime, width: int) -> list[Text]:
     def row(label: str, text: Text | str, right: str = "") -> Text:
-        left = Text(f" {label:<{LABEL - 1}}", "bold cyan").append_text(Text(text) if isinstance(text, str) else text)
+        left = Text().append(f" {label:<{LABEL - 1}}", "bold cyan")
+        left.append_text(Text(text) if isinstance(text, str) else text)
         return words.spread(left, Text(f"{right} "), width)
 
     steps = [runner.state.step(step.id).status for phase in runner.plan.phases for step in phase.steps]
@@ -82,7 +83,7 @@ def _large(runner: Runner, line: Timeline, now: datetime, width: int) -> list[Te
         time.append(f"  {last.title} expected at {timeline.of_day(line, line.expected_end)}, {timeline.basis(line)}")
     turn = answers.turning(line)
     if turn:
-        turn.append(f"  {timeline.cost(line)}, {roughly(line.margin)} kept", "not bold dim")
+        turn.append(f"  {timeline.cost(line)}, {roughly(line.margin)} kept", "dim")
     inner = width - LABEL - 3
     return [
         words.spread(answers.title(runner), Text(now.strftime("%a %d %b %H:%M:%S %Z ")), width),

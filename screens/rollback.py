@@ -87,15 +87,20 @@ class RollbackScreen(View, Screen[None]):
         return self._asked or (running is not None and running.startswith(f"{self._runner.plan.rollback.id}."))
 
     def _text(self) -> Group:
-        """What is, what will be, what it costs; then the five steps, with their answers once there are any."""
+        """What is, what will be, what it costs; the five steps, with their answers once there are any."""
         at = words.local_now()
         line = self._keeper.look(at)
         back = wayback.look(self._runner, line, at)
-        told = [("Now", back.now), ("Then", back.then), ("Costs", f"{back.costs[0]};"), ("", back.costs[1])]
-        told += [("Keeps", back.keeps), ("Cannot", back.cannot)]
-        turn = timeline.turn(line) if line.left is not None else ""
-        call = f"call {back.call}" if back.call else ""
-        told += [("Else", "; ".join(filter(None, (turn, call))))] if turn or call else []
+        begun = any(self._runner.state.step(step.id).started_at for step in self._runner.plan.rollback.steps)
+        if self._at_work or begun:
+            # The steps are what matters now; they must all be seen in a small terminal.
+            told = [] if self._at_work else [("Now", back.now)]
+            told += [("Costs", back.costs[0])] if self._at_work else []
+        else:
+            told = [("Now", back.now), ("Then", back.then), ("Costs", f"{back.costs[0]};"), ("", back.costs[1])]
+            told += [("Keeps", back.keeps), ("Cannot", back.cannot)]
+        told += [("Until", timeline.turn(line))] if line.left is not None and not begun else []
+        told += [("Call", back.call)] if back.call else []
         table = Table.grid(padding=(0, 1))
         for label, said in told:
             table.add_row(Text(f"{label}:" if label else "", "bold cyan"), Text(said))

@@ -213,11 +213,11 @@ def _kinds(phase: Phase) -> str:
 def log_text(notice: Event | LogLine) -> Text:
     """A notice as a line of the log pane."""
     if isinstance(notice, LogLine):
-        line = Text(f"{local_time(notice.at)} ", "dim")
+        line = Text().append(f"{local_time(notice.at)} ", "dim")
         if notice.step:
             line.append(f"{notice.step} ", "cyan")
         return line.append(notice.text, "")
-    line = Text(f"{local_time(notice.at)} ", "dim")
+    line = Text().append(f"{local_time(notice.at)} ", "dim")
     step = notice.data.get("step")
     line.append(f"{step} " if step else "", "cyan")
     outcome = notice.data.get("outcome")

@@ -235,7 +235,7 @@ class Night:
         return Plan(phases, Phase("rollback", "Rollback", tuple(back)))
 
     def _step(self, step_id: str, title: str, kind: Kind, minutes: float, answer: Outcome) -> Step:
-        why = f"Why {title[0].lower()}{title[1:]} stands in the plan."
+        why = "What would be missed without it stands here."
         if kind in (Kind.SIGNOFF, Kind.GATE):
             roles = ("lead", "database review", "technical approval") if kind is Kind.GATE else ()
             return Step(step_id, title, kind, why, roles=roles)

@@ -484,9 +484,12 @@ def _until_a_person(steps: Sequence[Step]) -> list[Step]:
     return ahead
 
 
-async def picture(runner: Runner, path: Path, size: tuple[int, int] = (120, 36), keys: Sequence[str] = ()) -> None:
+async def picture(
+    runner: Runner, path: Path, *, size: tuple[int, int] = (120, 36), keys: Sequence[str] = (), theme: str = ""
+) -> None:
     """Write the console as an SVG after keys were pressed, each waited for; columns and rows in size."""
     app = ConsoleApp(runner)
+    app.theme = theme or app.theme
     async with app.run_test(size=size) as pilot:
         for key in keys:
             await pilot.press(key)

@@ -15,7 +15,8 @@ from dixis_tui.step import Phase, Step
 from screens import words
 from screens.widgets import Table
 
-STEP = 44  # cells the steps may take where their answers stand beside them
+STEP = 42  # cells the steps may take where their answers stand beside them
+WHO = 10  # cells of the name
 WITH_KIND, WITH_ANSWER = 72, 104  # cells of the table from which it shows more
 VERIFIED = {
     Kind.CHECK: "the console asks",
@@ -92,20 +93,23 @@ class Checklist(Table):
             if answer_cells:
                 answer = response(step, now)
                 answer.plain = words.shorten(answer.plain, answer_cells)
-                cells += [answer, Text(words.shorten(who(now), 12))]
+                cells += [answer, Text(words.shorten(who(now), WHO))]
+            elif width >= WITH_KIND:
+                cells.append(Text(step.kind, "dim"))
             if width >= WITH_KIND:
-                cells += [Text(step.kind, "dim"), Text(when(now))]
+                cells.append(Text(when(now)))
             self.put(step.id, [*cells, Text(elapsed(now).rjust(7))])
         if changed:
             self.move_cursor(row=row)
 
     def _set_columns(self, phase: Phase, width: int) -> None:
-        kind = [("Kind", 8), ("When", 8)] if width >= WITH_KIND else []
+        end = [("When", 8), ("   Took", 7)] if width >= WITH_KIND else [("   Took", 7)]
         if width < WITH_ANSWER:
-            self._widths = self.set_columns([("State", 13), (phase.title, 0), *kind, ("   Took", 7)], width), 0
+            kind = [("Kind", 8)] if width >= WITH_KIND else []
+            self._widths = self.set_columns([("State", 13), (phase.title, 0), *kind, *end], width), 0
             return
         step = min(max(len(one.title) for one in phase.steps), STEP)
-        columns = [("State", 13), (phase.title, step), ("Answer", 0), ("Who", 12), *kind, ("   Took", 7)]
+        columns = [("State", 13), (phase.title, step), ("Answer", 0), ("Who", WHO), *end]
         self._widths = step, self.set_columns(columns, width)
 
     def select(self, step_id: str) -> None:

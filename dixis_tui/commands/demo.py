@@ -77,7 +77,7 @@ A_STEP_WITH_EVIDENCE = ("1", *["down"] * 4)
 PICTURES = {
     "console": Picture((140, 40), "dark", A_STEP_WITH_EVIDENCE),
     "small": Picture((80, 24), "dark", ("2", "down")),
-    "light": Picture((140, 40), "light", ("0",)),
+    "light": Picture((140, 40), "light", ("2", "down")),
     "monochrome": Picture((80, 24), "monochrome", A_STEP_WITH_EVIDENCE),
     "rollback": Picture((80, 24), "dark", ("ctrl+r",)),
 }

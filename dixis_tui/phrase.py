@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
+def counted(number: int, noun: str, plural: str = "") -> str:
     """How many of a thing: 1 table, 2 tables, 1,234 rows. plural: where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
@@ -24,10 +24,10 @@ def roughly(seconds: float) -> str:
     """In whole words, to the minute from one minute on: 40 seconds, 12 minutes, 2 hours 5 minutes."""
     minutes = round(seconds / 60)
     if seconds < 59.5:
-        return count(round(seconds), "second")
+        return counted(round(seconds), "second")
     if minutes < 60:
-        return count(minutes, "minute")
+        return counted(minutes, "minute")
     hours, rest = divmod(minutes, 60)
     if hours >= 48:
-        return count(round(hours / 24), "day")
-    return count(hours, "hour") + (f" {count(rest, 'minute')}" if rest else "")
+        return counted(round(hours / 24), "day")
+    return counted(hours, "hour") + (f" {counted(rest, 'minute')}" if rest else "")

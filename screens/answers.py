@@ -9,7 +9,7 @@ from rich.text import Text
 
 from dixis_tui import timeline
 from dixis_tui.model import Status
-from dixis_tui.phrase import count
+from dixis_tui.phrase import counted
 from dixis_tui.runner import Runner
 from dixis_tui.timeline import Timeline
 from screens import words
@@ -37,7 +37,7 @@ def standing(runner: Runner) -> Text:
     if runner.gate.paused:
         return words.paused()
     warnings = statuses.count(Status.WARN)
-    return Text().append("✓ well", "green").append(f", {count(warnings, 'warning')}" if warnings else "", "yellow")
+    return Text().append("✓ well", "green").append(f", {counted(warnings, 'warning')}" if warnings else "", "yellow")
 
 
 def place(runner: Runner, *, long: bool) -> str:

@@ -11,7 +11,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from dixis_tui import timeline
-from dixis_tui.phrase import count, roughly
+from dixis_tui.phrase import counted, roughly
 from dixis_tui.runner import Runner
 from dixis_tui.timeline import Mark, Timekeeper, Timeline
 from screens import answers, words
@@ -76,7 +76,7 @@ def _large(runner: Runner, line: Timeline, now: datetime, width: int) -> list[Te
 
     steps = [runner.state.step(step.id).status for phase in runner.plan.phases for step in phase.steps]
     done = sum(status.settled for status in steps)
-    well = answers.standing(runner).append(f"  {done} of {count(len(steps), 'step')} done", "dim")
+    well = answers.standing(runner).append(f"  {done} of {counted(len(steps), 'step')} done", "dim")
     time = answers.clock(line)
     if line.open and line.expected_end is not None:
         last = line.marks[-1]

@@ -13,6 +13,7 @@ from dixis_tui import downtime
 from dixis_tui.config import Config
 from dixis_tui.journal import Event, RunState, StepState
 from dixis_tui.model import Kind, Outcome, Progress, Status
+from dixis_tui.phrase import counted
 from dixis_tui.phrase import duration as duration
 from dixis_tui.runner import LogLine, Runner
 from dixis_tui.step import Phase, Plan, Step
@@ -223,7 +224,7 @@ def log_text(notice: Event | LogLine) -> Text:
     outcome = notice.data.get("outcome")
     proof = notice.data.get("proof")
     if isinstance(proof, dict):
-        places = f", {proof['differences_total']} differences" if proof["differences_total"] else ""
+        places = f", {counted(proof['differences_total'], 'difference')}" if proof["differences_total"] else ""
         return line.append(f"{proof['table']}: {proof['status']}, {proof['rows_source']:,} rows{places}", "")
     if notice.kind == "step-finished" and isinstance(outcome, dict):
         return line.append_text(state(Status(outcome["status"]))).append(f": {outcome['summary']}", "")

@@ -12,7 +12,7 @@ from dixis_tui import timeline
 from dixis_tui.config import Run
 from dixis_tui.journal import SWITCHED, Event, Journal, fold
 from dixis_tui.model import Kind, Outcome, passed
-from dixis_tui.phrase import count, duration, roughly
+from dixis_tui.phrase import counted, duration, roughly
 from dixis_tui.step import Phase, Plan, Step
 from dixis_tui.timeline import Mark, Pace, Timeline
 
@@ -199,5 +199,5 @@ def test_durations_are_said_as_people_say_them(seconds: float, short: str, words
 
 
 def test_one_thing_is_not_many() -> None:
-    assert [count(1, "table"), count(2, "table"), count(1234, "row")] == ["1 table", "2 tables", "1,234 rows"]
-    assert [count(1, "entry", "entries"), count(0, "entry", "entries")] == ["1 entry", "0 entries"]
+    assert [counted(1, "table"), counted(2, "table"), counted(1234, "row")] == ["1 table", "2 tables", "1,234 rows"]
+    assert [counted(1, "entry", "entries"), counted(0, "entry", "entries")] == ["1 entry", "0 entries"]

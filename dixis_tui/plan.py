@@ -28,13 +28,8 @@ def _watch(config: Config) -> tuple[Step, ...]:
     """One reading, the criteria of success, and what is signed on the days after."""
     steps = monitor.steps(config)
     checks = tuple(step for step in steps if step.kind is Kind.CHECK)
-    return (
-        *checks,
-        tuning.step(),
-        session.watched(),
-        *criteria.steps(),
-        *(step for step in steps if step not in checks),
-    )
+    signed = (step for step in steps if step not in checks)
+    return (*checks, tuning.step(), session.watched(), *criteria.steps(), *signed)
 
 
 def _preflight(config: Config, steps: Sequence[Step]) -> tuple[Step, ...]:

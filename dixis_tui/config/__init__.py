@@ -11,6 +11,7 @@ from dixis_tui.config.application import App, Host, Smoke, SmokeQuery, Ssh, Url,
 from dixis_tui.config.assets import Assets
 from dixis_tui.config.backup import Account, Backup, Health, Schedule
 from dixis_tui.config.base import ConfigError, Name, Secret, Section, read_secret_file
+from dixis_tui.config.console import Console
 from dixis_tui.config.run import People, Run
 from dixis_tui.config.servers import Admin, Source, Target, Tls
 from dixis_tui.config.tables import PLAN_GROUPS, Conversion, Data, Group, Index, Names, Schema, Types, zone_of
@@ -30,6 +31,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Connections",
+    "Console",
     "Conversion",
     "Data",
     "Group",

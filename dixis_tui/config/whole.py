@@ -15,6 +15,7 @@ from dixis_tui.config.application import App, Host, Smoke, WebHost
 from dixis_tui.config.assets import Assets
 from dixis_tui.config.backup import Backup, Health
 from dixis_tui.config.base import ConfigError, Secret, Section
+from dixis_tui.config.console import Console
 from dixis_tui.config.run import People, Run
 from dixis_tui.config.servers import Source, Target
 from dixis_tui.config.tables import Data, Names, Schema, Types
@@ -49,6 +50,7 @@ class Config(Section):
     backup: Backup = Backup()
     health: Health = Health()
     watch: Watch = Watch()
+    console: Console = Console()
 
     @property
     def target(self) -> Target:

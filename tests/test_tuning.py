@@ -435,7 +435,7 @@ def test_what_bounds_connections_is_read_from_the_pools_of_php(server: RunningSe
     assert (found.application, found.wanted, found.most) == (148, 148 + 2 + connections.BESIDE, 151)
     assert outcome.status is Status.WARN
     assert outcome.summary == "160 connections may be wanted, the server takes 151"
-    assert any(line.startswith("max_connections = 200") for line in outcome.remedy)
+    assert f"SET {'PERSIST' if server.binary.kind == 'mysql' else 'GLOBAL'} max_connections = 200;" in outcome.remedy
     assert any(line.startswith("pm.max_children = 65") for line in outcome.remedy)
 
     (pools / "admin.conf").unlink()

@@ -7,15 +7,18 @@ burst of progress costs one repaint; an event is never lost, because what is sho
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from rich.terminal_theme import TerminalTheme
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
@@ -25,7 +28,7 @@ from dixis_tui.journal import Event
 from dixis_tui.model import DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
-from screens import requests, words
+from screens import requests, themes, words
 from screens.board import Board
 from screens.confirm import ConfirmDialog
 from screens.help import HelpScreen
@@ -59,7 +62,9 @@ class ConsoleApp(App[int]):
     def __init__(self, runner: Runner) -> None:
         # The terminal's own colours, said before the theme is set: with NO_COLOR the filter is chosen right there.
         super().__init__(ansi_color=True)
-        self.theme = "ansi-dark"
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        self.theme = _theme(runner)
         self.ansi_color = None
         self.runner = runner
         self._board = Board()
@@ -70,6 +75,18 @@ class ConsoleApp(App[int]):
         self._conversation: Worker[None] | None = None
         self._confirmed = False
         self._leaving = False
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"line": self.current_theme.foreground or "ansi_default"}
+
+    @property
+    def ansi_theme(self) -> TerminalTheme:
+        """What the colours that texts name look like in the theme of the moment."""
+        return themes.MEANINGS.get(self.theme, super().ansi_theme)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, NoColor()] if self.theme == "monochrome" and not self.no_color else filters
 
     def get_default_screen(self) -> Screen[None]:
         return RunScreen(self.runner, self._board)
@@ -423,6 +440,12 @@ class ConsoleApp(App[int]):
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
 
+    def action_theme(self, name: str = "") -> None:
+        """Change to that theme, or to the next one."""
+        here = themes.NAMES.index(self.theme) if self.theme in themes.NAMES else -1
+        self.theme = name or themes.NAMES[(here + 1) % len(themes.NAMES)]
+        self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
+
     async def action_quit(self) -> None:
         """Leave; asks first while something is at work, and then waits for its safe point."""
         if not self.busy:
@@ -448,6 +471,16 @@ class ConsoleApp(App[int]):
         self.exit(0)
 
 
+def _theme(runner: Runner) -> str:
+    """The theme the environment asks for, else the configuration. Raises DixisError for one there is not."""
+    name = os.environ.get("DIXIS_THEME") or runner.config.console.theme
+    if name not in themes.NAMES:
+        raise DixisError(
+            f"There is no theme named {name!r}.", next_step=f"set DIXIS_THEME to one of: {', '.join(themes.NAMES)}"
+        )
+    return name
+
+
 def _until_a_person(steps: Sequence[Step]) -> list[Step]:
     """The steps that run by themselves before the first that needs a person."""
     ahead: list[Step] = []
@@ -458,9 +491,12 @@ def _until_a_person(steps: Sequence[Step]) -> list[Step]:
     return ahead
 
 
-async def picture(runner: Runner, path: Path, size: tuple[int, int] = (120, 36), keys: Sequence[str] = ()) -> None:
+async def picture(
+    runner: Runner, path: Path, *, size: tuple[int, int] = (120, 36), keys: Sequence[str] = (), theme: str = ""
+) -> None:
     """Write the console as an SVG after keys were pressed, each waited for; columns and rows in size."""
     app = ConsoleApp(runner)
+    app.theme = theme or app.theme
     async with app.run_test(size=size) as pilot:
         for key in keys:
             await pilot.press(key)

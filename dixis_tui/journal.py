@@ -296,9 +296,10 @@ class Signature:
 
 @dataclass(frozen=True)
 class StepState:
-    """Where a step stands, as the journal tells."""
+    """Where a step stands, as the journal tells. by: who began it or answered for it."""
 
     status: Status = Status.PENDING
+    by: str = ""
     outcome: Outcome | None = None
     started_at: str | None = None
     finished_at: str | None = None
@@ -369,7 +370,9 @@ def advance(state: RunState, one: Event) -> RunState:
         case "step-started":
             if data["step"].startswith("rollback."):
                 state = replace(state, rollback_begun=True)
-            return _with(state, data["step"], status=Status.RUNNING, started_at=one.at, finished_at=None)
+            return _with(
+                state, data["step"], status=Status.RUNNING, by=state.operator, started_at=one.at, finished_at=None
+            )
         case "step-finished":
             outcome = Outcome.model_validate(data["outcome"])
             state = _asked_again(state, data["step"])
@@ -381,7 +384,9 @@ def advance(state: RunState, one: Event) -> RunState:
             summary = f"waived by {data['name']}: {data['note']}"
             outcome = found.model_copy(update={"status": Status.WAIVED, "summary": summary})
             state = _asked_again(state, data["step"])
-            return _with(state, data["step"], status=Status.WAIVED, outcome=outcome, finished_at=one.at)
+            return _with(
+                state, data["step"], status=Status.WAIVED, by=data["name"], outcome=outcome, finished_at=one.at
+            )
         case "refused":
             outcome = Outcome.model_validate(data["outcome"])
             step = {"status": outcome.status, "outcome": outcome, "finished_at": one.at, "signatures": ()}

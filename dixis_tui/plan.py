@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dixis_tui import assets, criteria, cutover, monitor, rollback, schema, transfer, validation
+from dixis_tui import assets, criteria, cutover, monitor, rollback, schema, session, transfer, tuning, validation
 from dixis_tui.config import Config
 from dixis_tui.model import Kind
 from dixis_tui.step import Phase, Plan, Step
@@ -21,14 +21,15 @@ INVALIDATES = {"schema": ("data", "validation", "cutover"), "data": ("validation
 def _validation(config: Config) -> tuple[Step, ...]:
     steps = validation.steps(config)
     checks = tuple(step for step in steps if step.kind is Kind.CHECK)
-    return (*checks, cutover.trial(), *(step for step in steps if step not in checks))
+    return (*checks, cutover.trial(), session.trial(), *(step for step in steps if step not in checks))
 
 
 def _watch(config: Config) -> tuple[Step, ...]:
     """One reading, the criteria of success, and what is signed on the days after."""
     steps = monitor.steps(config)
     checks = tuple(step for step in steps if step.kind is Kind.CHECK)
-    return (*checks, *criteria.steps(), *(step for step in steps if step not in checks))
+    signed = (step for step in steps if step not in checks)
+    return (*checks, tuning.step(), session.watched(), *criteria.steps(), *signed)
 
 
 def _preflight(config: Config, steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from dixis_tui import report
+from dixis_tui import report, timeline
 from dixis_tui.commands.shared import Options, common, opened, where
 
 
@@ -18,10 +19,14 @@ def status(options: Options) -> None:
     """Where the run stands, and what is next; needs no lock."""
     with opened(options, watch=True, rollback=True) as runner:
         built = report.build(runner)
+        window = timeline.Timekeeper(runner).look(datetime.now(UTC))
         if options.json:
-            click.echo(json.dumps({**built.model_dump(mode="json"), "driven": runner.driven()}, indent=2))
+            more = {"driven": runner.driven(), "timeline": window.model_dump(mode="json")}
+            click.echo(json.dumps({**built.model_dump(mode="json"), **more}, indent=2))
             return
         click.echo("\n".join(report.summary(built)))
+        for number, line in enumerate(timeline.lines(window)):
+            click.echo(f"  {'' if number else 'window':<10}{line}")
         for phase in built.phases:
             for step in phase.steps:
                 if step.status.value not in ("pending", "pass"):

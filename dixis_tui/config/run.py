@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,9 @@ class Run(Section):
     directory: Path = Path("run")
     operator: str = ""
     window_minutes: int = Field(default=120, ge=5, le=24 * 60)
+    window_opens: datetime | None = None
+    margin_minutes: float = Field(default=10.0, ge=0)
+    rollback_seconds: float | None = Field(default=None, gt=0)
     rehearsal: Path | None = None
 
 

@@ -23,6 +23,7 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
 
 import screens
+from dixis_tui import telling
 from dixis_tui.journal import Event
 from dixis_tui.model import DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
@@ -330,26 +331,37 @@ class ConsoleApp(App[int]):
         signed = {signature.role for signature in self.runner.state.step(step.id).signatures}
         roles = sorted(step.roles or ("operator",), key=lambda role: role in signed)
         expected = [(role, self._expected(role)) for role in roles]
+        evidence = [*self._evidence(step), *await asyncio.to_thread(self._keys, expected)]
         answer, problem = None, ""
         while True:
-            dialog = SignDialog(
-                step.title, self._evidence(step), expected, yes="Sign", no="Refuse", last=answer, problem=problem
-            )
+            dialog = SignDialog(step.title, evidence, expected, yes="Sign", no="Refuse", last=answer, problem=problem)
             answer = await self.push_screen_wait(dialog)
             if answer is None:
                 return
             try:
-                self._take(step, answer)
-            except NotNowError as error:
+                told = await asyncio.to_thread(self._take, step, answer)
+            except DixisError as error:
                 problem = " ".join(error.lines())
             else:
+                self.notify(told, markup=False)
                 return
 
-    def _take(self, step: Step, answer: Answer) -> None:
+    def _take(self, step: Step, answer: Answer) -> str:
+        """Record a person's answer; what to tell them. Their key may wait for a touch."""
+        more = ""
         if not answer.yes:
             self.runner.reject(step.id, role=answer.role, name=answer.name, note=answer.note)
         elif self.runner.sign(step.id, role=answer.role, name=answer.name, note=answer.note) is None:
-            self.notify(f"Signed as {answer.role}; more signatures are needed.", markup=False)
+            more = "; more signatures are needed"
+        return f"{answer.name}, {answer.role}: {telling.signed_how(self.runner.events)}{more}."
+
+    def _keys(self, expected: Sequence[tuple[str, str]]) -> list[str]:
+        """How each person who is expected would sign."""
+        lines = []
+        for name in dict.fromkeys(name for _, name in expected if name):
+            key, why = self.runner.key_of(name)
+            lines.append(f"{name} signs with {key.fingerprint}" if key else f"{name} signs by name only: {why}")
+        return lines
 
     async def _waive(self, step: Step) -> None:
         answer, problem = None, ""
@@ -361,20 +373,15 @@ class ConsoleApp(App[int]):
             if answer is None:
                 return
             try:
-                self.runner.waive(step.id, name=answer.name, note=answer.note)
-            except NotNowError as error:
+                await asyncio.to_thread(self.runner.waive, step.id, name=answer.name, note=answer.note)
+            except DixisError as error:
                 problem = " ".join(error.lines())
             else:
                 return
 
     def _expected(self, role: str) -> str:
         """Who the configuration expects in a role; the operator where nobody is asked for by role."""
-        people = self.runner.config.people.model_dump()
-        return (
-            self.runner.operator
-            if role == "operator"
-            else str(people.get(role.replace(" ", "_").replace("-", "_"), ""))
-        )
+        return self.runner.operator if role == "operator" else self.runner.config.people.named(role)
 
     def _evidence(self, step: Step) -> list[str]:
         """What a signer should read: why, who has signed, and how the steps before it ended."""

@@ -35,8 +35,6 @@ from dixis_tui.translate import Abilities, Finding, TargetTable, Translation, de
 # Findings about values, which a conversion can mend.
 VALUE_KINDS = frozenset({"values", "moments", "fraction", "inexact", "datetimes", "charset"})
 TWIN = "_dixis_twin"
-# Tables of our own on the target begin like this; they are never taken for the shop's.
-OWN = "_dixis_"
 LISTED = "findings-listed"
 
 
@@ -258,7 +256,7 @@ def check_differences(ctx: Context) -> Outcome:
         names = names_on(ctx, connection, schema)
         found = differences.compare(source, connection, target, schema, contents, names, kept, ctx.check_stop)
         extra = differences.extra_tables(connection, schema, names)
-        structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(OWN)])
+        structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(structure.OWN)])
     found = [_unless_declared(ctx.config, one) for one in found]
     blocking = [one for one in found if one.blocks]
     evidence = [
@@ -326,7 +324,7 @@ def make_tables(ctx: Context) -> Outcome:
         made_views = [name for name in translation.views if not any(f"view {name} could" in line for line in refused)]
         structure.record(ctx, connection, [table.name for table in translation.tables], made_views)
     made = len(translation.tables) - len(kept)
-    others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(OWN))
+    others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(structure.OWN))
     evidence = [
         f"created {made}, already there {len(kept)}, rebuilt empty leftovers {len(leftovers)}",
         f"foreign keys {sum(len(table.foreign_keys) for table in translation.tables)}",

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dixis_tui import catalogue, conversions, exact, refusal, rows, shape, since, verify
+from dixis_tui import catalogue, conversions, exact, orphans, refusal, rows, shape, since, verify
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.contents import TableContents
@@ -369,7 +369,7 @@ def _drops(
 ) -> Iterator[tuple[str, shape.Definition, list[str]]]:
     """Tables to be loaded without indexes: name, definition as it is, clauses that drop."""
     parents: dict[str, set[tuple[str, ...]]] = {}
-    for key in verify.foreign_keys(connection):
+    for key in orphans.foreign_keys(connection):
         parents.setdefault(key.parent.lower(), set()).add(tuple(column.lower() for column in key.references))
     for job in wanted:
         state = states[job.name]

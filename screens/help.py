@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from dixis_tui.runner import Runner
 from screens import words
 
 KEYS = (
@@ -55,6 +56,7 @@ class HelpScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help-body"):
             yield Static(_text(), markup=False)
+            yield Static(_people(getattr(self.app, "runner", None)), markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
 
@@ -69,4 +71,15 @@ def _text() -> Text:
     text.append("\nSteps\n", "bold")
     for kind, meaning in KINDS:
         text.append(f"  {kind:<12}", "bold cyan").append(f"{meaning}\n")
+    return text
+
+
+def _people(runner: Runner | None) -> Text:
+    """Who has which role, and who is called when the night goes wrong."""
+    people = runner.config.people if runner else None
+    named = {**people.roles(), "emergency contact": people.emergency_contact} if people else {}
+    text = Text("\nPeople\n" if any(named.values()) else "", "bold")
+    for role, name in named.items():
+        if name:
+            text.append(f"  {role:<20}", "bold cyan").append(f"{name}\n")
     return text

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from dixis_tui.config.base import Section
 
+ROLES = ("lead", "database review", "technical approval")
+
 
 class Run(Section):
     """[run]: what this migration is called, where its records are kept, and how careful to be."""
@@ -26,9 +28,20 @@ class Run(Section):
 
 
 class People(Section):
-    """[people]: who signs, and who is called. The gate before traffic returns wants two different people."""
+    """[people]: who signs, with which SSH keys, and who is called. The gate before traffic returns wants two different
+    people. allowed_signers: ssh's file that says whose a public key is; keys: private key files, beside the agent's."""
 
     lead: str = ""
     database_review: str = ""
     technical_approval: str = ""
     emergency_contact: str = ""
+    allowed_signers: Path | None = None
+    keys: tuple[Path, ...] = ()
+
+    def named(self, role: str) -> str:
+        """Who is expected in a role of the plan; empty when nobody is."""
+        return str(getattr(self, role.replace(" ", "_").replace("-", "_"), "") if role in ROLES else "")
+
+    def roles(self) -> dict[str, str]:
+        """Every role that somebody has, with the name."""
+        return {role: self.named(role) for role in ROLES if self.named(role)}

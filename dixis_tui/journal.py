@@ -14,7 +14,7 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -323,6 +323,12 @@ class RunState:
     @property
     def window_open(self) -> bool:
         return self.window_opened_at is not None and self.window_closed_at is None
+
+    def day(self, number: int) -> date | None:
+        """The date of a day after the night, 1 for the next one; None as long as the shop is not open on the target."""
+        if not self.switched or self.window_closed_at is None:
+            return None
+        return datetime.fromisoformat(self.window_closed_at).astimezone().date() + timedelta(days=number)
 
     def step(self, step_id: str) -> StepState:
         return self.steps.get(step_id, StepState())

@@ -6,7 +6,7 @@ resolved when they are first needed, so that a missing password never stops a st
 
 from __future__ import annotations
 
-from dixis_tui.config.aftercare import Backup, Watch
+from dixis_tui.config.aftercare import Account, Afterwards, Backup, Trigger, Watch
 from dixis_tui.config.application import App, Host, Smoke, SmokeQuery, Ssh, Url, WebHost
 from dixis_tui.config.assets import Assets
 from dixis_tui.config.base import ConfigError, Name, Secret, Section, read_secret_file
@@ -20,7 +20,9 @@ from dixis_tui.config.written import Written
 __all__ = [
     "NEEDED_TO_GO_BACK",
     "PLAN_GROUPS",
+    "Account",
     "Admin",
+    "Afterwards",
     "App",
     "Assets",
     "Backup",
@@ -45,6 +47,7 @@ __all__ = [
     "Ssh",
     "Target",
     "Tls",
+    "Trigger",
     "Types",
     "Url",
     "Validation",

@@ -58,6 +58,7 @@ class Config(Section):
         """Every secret resolved so far, for the redactor."""
         target = self.target_section
         secrets = [] if target is None else [target.password, target.admin.password if target.admin else None]
+        secrets.append(self.watch.account.password if self.watch.account else None)
         return (secret.known for secret in secrets if secret is not None and secret.known)
 
     def ask_for_secrets(self) -> None:
@@ -67,6 +68,8 @@ class Config(Section):
             target.password.resolve(f"password of {target.user}")
         if target is not None and target.admin is not None and target.admin.password.prompt:
             target.admin.password.resolve(f"password of {target.admin.user}")
+        if self.watch.account is not None and self.watch.account.password.prompt:
+            self.watch.account.password.resolve(f"password of {self.watch.account.user}")
 
     def clear_secrets(self) -> list[str]:
         """Keys whose secret stands in the file in clear."""
@@ -75,6 +78,7 @@ class Config(Section):
         if target is not None:
             found["target.password"] = target.password
             found["target.admin.password"] = target.admin.password if target.admin else None
+        found["watch.account.password"] = self.watch.account.password if self.watch.account else None
         return [key for key, secret in found.items() if secret is not None and secret.clear]
 
 

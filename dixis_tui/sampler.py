@@ -22,7 +22,7 @@ from dixis_tui.readings import CONNECTING, Server
 from dixis_tui.samples import SOURCES, Reading, Sample, between, coarse, percentile
 from dixis_tui.samplestore import HOUR, Store
 from dixis_tui.target import TargetError
-from dixis_tui.triggers import Crossing, Standing
+from dixis_tui.triggers import Crossing, Rule, Standing
 
 # Questions a server is asked in a minute, at most.
 BUDGET = 10
@@ -51,7 +51,7 @@ class Taken:
     sample: Sample
     standings: tuple[Standing, ...]
     began: tuple[Standing, ...] = ()
-    ended: tuple[Crossing, ...] = ()
+    ended: tuple[tuple[Rule, Crossing], ...] = ()
 
 
 class Allowance:
@@ -263,7 +263,7 @@ class Sampler:
             ended += [over] if over else []
             opened += [still] if still else []
         # A rule that was taken out of the configuration meanwhile is not judged any more.
-        mine = {rule.id for rule in self.rules}
+        mine = {rule.id: rule for rule in self.rules}
         ended += [replace(one, ended=one.last) for one in known.values() if one.rule not in mine]
         self.store.add(sample, reading=reading, ended=ended, opened=opened, notes=notes)
         if self.clock() >= self._thinned + HOUR:
@@ -276,7 +276,7 @@ class Sampler:
             sample,
             standings,
             began=tuple(one for one in standings if one.stands and one.rule.id not in stood),
-            ended=tuple(one for one in ended if one.stood is not None),
+            ended=tuple((mine[one.rule], one) for one in ended if one.stood is not None and one.rule in mine),
         )
 
 

@@ -198,8 +198,8 @@ def _percent(part: str, whole: str, *, rest: bool = False) -> Callable[[Sample],
 
 
 METRICS: Mapping[str, Metric] = {
-    "p50_ms": Metric("response, p50", "ms", _value("p50_ms")),
     "p95_ms": Metric("response, p95", "ms", _value("p95_ms")),
+    "p50_ms": Metric("response, p50", "ms", _value("p50_ms")),
     "p99_ms": Metric("response, p99", "ms", _value("p99_ms")),
     "probe_ms": Metric("our probe", "ms", _value("probe_ms")),
     "connections_percent": Metric("connections", "%", _percent("connections", "max_connections")),

@@ -9,7 +9,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,23 @@ class Store:
             next_step="make room on that disk or mend its permissions; without the file samples begin anew",
         )
 
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction: all of the block is kept, or nothing. Raises StoreError."""
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DatabaseError as error:
+            raise self._error("written", error) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except DatabaseError as error:
+            raise self._error("read", error) from error
+
     # Writing
 
     def add(
@@ -131,26 +149,23 @@ class Store:
         notes: Mapping[str, Any] | None = None,
     ) -> None:
         """Keep a sample and what belongs to it, all or nothing. ended, opened: crossings as the rules see them now."""
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(delete(_samples).where(_samples.c.at == sample.at))
-                connection.execute(insert(_samples).values(_row(sample, 0)))
-                for crossing in (*ended, *opened):
-                    values = {name: value for name, value in asdict(crossing).items() if name != "id"}
-                    if crossing.id:
-                        connection.execute(sql_update(_crossings).where(_crossings.c.id == crossing.id).values(values))
-                    else:
-                        connection.execute(insert(_crossings).values(values))
-                if reading is not None:
-                    _note(connection, "reading", asdict(reading))
-                for name, data in (notes or {}).items():
-                    _note(connection, name, data)
-        except DatabaseError as error:
-            raise self._error("written", error) from error
+        with self._writing() as connection:
+            connection.execute(delete(_samples).where(_samples.c.at == sample.at))
+            connection.execute(insert(_samples).values(_row(sample, 0)))
+            for crossing in (*ended, *opened):
+                values = {name: value for name, value in asdict(crossing).items() if name != "id"}
+                if crossing.id:
+                    connection.execute(sql_update(_crossings).where(_crossings.c.id == crossing.id).values(values))
+                else:
+                    connection.execute(insert(_crossings).values(values))
+            if reading is not None:
+                _note(connection, "reading", asdict(reading))
+            for name, data in (notes or {}).items():
+                _note(connection, name, data)
 
     def add_statements(self, day: str, at: float, found: Sequence[Mapping[str, Any]]) -> None:
         """Keep slow statements of a day: digest, text (without values), worst_ms; and how often they were seen."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             for one in found:
                 key = (_statements.c.day == day) & (_statements.c.digest == one["digest"])
                 known = connection.execute(select(_statements).where(key)).first()
@@ -164,20 +179,15 @@ class Store:
 
     def add_errors(self, lines: Sequence[tuple[str, str]]) -> None:
         """Keep lines of the server's log, as (when, what)."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             for at, text in lines:
                 connection.execute(insert(_errors).values(at=at, text=text))
             old = select(_errors.c.id).order_by(_errors.c.id.desc()).offset(ERRORS_KEPT).limit(1)
             connection.execute(delete(_errors).where(_errors.c.id <= old.scalar_subquery()))
 
-    def note(self, name: str, data: Any) -> None:
-        """Keep one value under a name."""
-        with self._engine.begin() as connection:
-            _note(connection, name, data)
-
     def thin(self, now: float) -> None:
         """Put old samples together, and forget the oldest; so the file has a size it does not grow beyond."""
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(delete(_samples).where(_samples.c.at < now - KEPT))
             connection.execute(delete(_crossings).where(_crossings.c.ended < now - KEPT))
             for age, grain in THINNING:
@@ -202,11 +212,11 @@ class Store:
     def samples(self, since: float = 0.0, until: float = 1e12) -> list[Sample]:
         """Samples with an end in a span of time, oldest first."""
         where = (_samples.c.at > since) & (_samples.c.at <= until)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [_sample(row) for row in connection.execute(select(_samples).where(where).order_by(_samples.c.at))]
 
     def latest(self) -> Sample | None:
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(select(_samples).order_by(_samples.c.at.desc()).limit(1)).first()
         return _sample(row) if row else None
 
@@ -219,7 +229,7 @@ class Store:
         return Reading(**data, times=times)
 
     def noted(self, name: str) -> Any:
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             row = connection.execute(select(_notes.c.data).where(_notes.c.name == name)).first()
         return json.loads(row.data) if row else None
 
@@ -227,20 +237,20 @@ class Store:
         """Crossings that are open or ended after a moment, oldest first."""
         is_open = _crossings.c.ended.is_(None)
         where = is_open if only_open else is_open | (_crossings.c.ended >= since)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             rows = connection.execute(select(_crossings).where(where).order_by(_crossings.c.begun))
             return [Crossing(**row._mapping) for row in rows]
 
     def statements(self, since_day: str = "") -> list[dict[str, Any]]:
         """Slow statements, by day and digest, the slowest first."""
         query = select(_statements).where(_statements.c.day >= since_day).order_by(_statements.c.worst_ms.desc())
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
 
     def errors(self, limit: int = 20) -> list[tuple[str, str]]:
         """The latest errors of the server's log, as (when, what), newest first."""
         query = select(_errors).order_by(_errors.c.id.desc()).limit(limit)
-        with self._engine.connect() as connection:
+        with self._reading() as connection:
             return [(row.at, row.text) for row in connection.execute(query)]
 
 

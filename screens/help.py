@@ -27,6 +27,7 @@ KEYS = (
     ("z", "pause the running step at its next safe point; once more, it goes on"),
     ("e", "the selected step on the whole screen, with all its evidence"),
     ("d", "the comparison table by table; Enter there: the rows that differ, both sides beside each other"),
+    ("m", "the watch of the server: values, limits, triggers; there h changes the span of time, e tells more"),
     ("p", "hide or show the progress of a step"),
     ("l", "make the log bigger or smaller"),
     ("Tab", "move between checklist, progress, detail and log, to scroll them"),

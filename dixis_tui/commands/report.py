@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from dixis_tui import report
+from dixis_tui import report, week
 from dixis_tui.commands.shared import Options, common, opened
+from dixis_tui.samplestore import Store
 
 
 @click.command()
@@ -33,12 +34,21 @@ def status(options: Options) -> None:
 @click.command("report")
 @common
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.option("--week", "the_week", is_flag=True, help="The week after instead: success criteria, days, gaps, growth.")
 @click.pass_obj
-def report_command(options: Options, output: Path | None) -> None:
+def report_command(options: Options, output: Path | None, the_week: bool) -> None:
     """The whole run for the reviewers: evidence, remedies, signatures, times."""
-    with opened(options, watch=True, rollback=True) as runner:
-        built = report.build(runner)
-    text = built.model_dump_json(indent=2) if options.json else "\n".join(report.markdown(built))
+    built: report.Report | week.Week
+    with opened(options, watch=True, rollback=not the_week) as runner:
+        if the_week:
+            store = Store(runner.run_dir, create=False)
+            built = week.build(runner, store)
+            store.close()
+            lines = week.markdown(built)
+        else:
+            built = report.build(runner)
+            lines = report.markdown(built)
+    text = built.model_dump_json(indent=2) if options.json else "\n".join(lines)
     if output is None:
         click.echo(text)
     else:

@@ -211,7 +211,7 @@ class Server:
 
     def read(self, before: Reading | None) -> Reading:
         """Every counter, in one question. Raises TargetError when the server does not answer."""
-        elapsed = time.time() - before.at if before else 86400.0
+        elapsed = time.time() - before.wall if before else 86400.0
         while True:
             parts = self._parts(elapsed)
             try:
@@ -270,7 +270,7 @@ class Server:
         uptime = counts.pop("uptime")
         if self.source == "digests" and before is not None and before.source == "digests" and before.uptime <= uptime:
             times = {**before.times, **times}
-        return Reading(time.time(), uptime, counts, gauges, times, self.source)
+        return Reading(time.time(), uptime, counts, gauges, times, self.source, wall=time.time())
 
     def _edge(self, name: str) -> float:
         """The upper edge of a bucket, in milliseconds."""

@@ -283,6 +283,11 @@ class Sampler:
 def standings(config: Config, store: Store) -> tuple[Standing, ...]:
     """How the rules stand after the latest sample kept, by whichever process."""
     known = {crossing.rule: crossing for crossing in store.crossings(only_open=True)}
-    sample = store.latest()
+    latest = store.latest()
+    if latest is not None and latest.answered and "log_errors" not in latest.values:
+        # The log is not read with every sample; what it said the last time holds until then.
+        recent = store.samples(since=latest.at - 2 * SELDOM["log"] - 60)
+        found = [one.values["log_errors"] for one in recent if "log_errors" in one.values]
+        latest = replace(latest, values={**latest.values, "log_errors": found[-1]}) if found else latest
     rules = triggers.rules(config.watch, float(config.backup.max_age_hours))
-    return tuple(triggers.standing(rule, known, sample) for rule in rules)
+    return tuple(triggers.standing(rule, known, latest) for rule in rules)

@@ -40,7 +40,8 @@ COUNTS = (
 
 @dataclass(frozen=True)
 class Reading:
-    """What the server said at one moment. at: seconds since 1970; uptime: seconds it runs.
+    """What the server said at one moment. at: seconds since 1970 by the sampler's clock; wall: the same by the
+    machine's, beside which the server's own age is held; uptime: seconds it runs.
 
     counts: counters since it started; gauges: what holds now; times: by key a number of statements and their
     milliseconds; the key is the upper edge of a histogram's bucket in milliseconds, or a digest.
@@ -52,6 +53,7 @@ class Reading:
     gauges: Mapping[str, float] = field(default_factory=dict)
     times: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     source: Source = "probe"
+    wall: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Sample:
 
 def restarted(before: Reading, now: Reading) -> bool:
     """Whether the server was started anew between two readings."""
-    elapsed = now.at - before.at
+    elapsed = (now.wall or now.at) - (before.wall or before.at)
     younger = now.uptime <= elapsed + 1 and before.uptime + elapsed - now.uptime > 2
     return now.uptime < before.uptime or younger
 
@@ -86,8 +88,9 @@ def restarted(before: Reading, now: Reading) -> bool:
 def between(before: Reading | None, now: Reading, *, slow_ms: float) -> Sample:
     """The sample of what happened between two readings; without an earlier one it has gauges only.
 
-    A counter that went down was set back, by a restart or by hand: it then counts from zero, so that no number is ever
-    negative. slow_ms: statements that took longer are counted as slow where the times tell.
+    After a restart counters count from zero. One that went down without a restart (set back by hand, or summed up by
+    the server while a client was leaving) tells nothing about this span and is left out: no number is ever negative,
+    none is invented. slow_ms: statements that took longer are counted as slow where the times tell.
     """
     fresh = before is None or now.at - before.at > GAP or now.at <= before.at
     if before is None or fresh:
@@ -97,7 +100,8 @@ def between(before: Reading | None, now: Reading, *, slow_ms: float) -> Sample:
     old_times = {} if anew or before.source != now.source else before.times
     if now.source != "digests" and any(old_times.get(key, (0,))[0] > count for key, (count, _) in now.times.items()):
         old_times = {}
-    values = {name: _since(old_counts.get(name, 0.0), value) for name, value in now.counts.items()}
+    changes = {name: value - old_counts.get(name, 0.0) for name, value in now.counts.items()}
+    values = {name: change for name, change in changes.items() if change >= 0}
     if before.source != now.source:
         passed: list[tuple[float, float]] = []
     else:
@@ -117,10 +121,6 @@ def between(before: Reading | None, now: Reading, *, slow_ms: float) -> Sample:
         values={**values, **now.gauges},
         histogram=coarse(passed),
     )
-
-
-def _since(before: float, now: float) -> float:
-    return now - before if now >= before else now
 
 
 def _passed(before: Mapping[str, tuple[float, float]], now: Reading) -> list[tuple[float, float]]:

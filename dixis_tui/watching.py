@@ -31,7 +31,7 @@ class Picture:
     there is nothing new, empty when all is well."""
 
     at: float = 0.0
-    span: float = HOUR
+    span: float = 900.0
     sampling: bool = False
     samples: Sequence[Sample] = ()
     latest: Sample | None = None
@@ -58,7 +58,7 @@ class Watching:
         self._sampler: Sampler | None = None
         self._looked = 0.0
         self._grown: tuple[float, Growth] = (0.0, NO_GROWTH)
-        self.span = HOUR
+        self.span = SPANS["15 minutes"]
         self.picture = Picture()
 
     def due(self) -> bool:

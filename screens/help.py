@@ -27,12 +27,12 @@ KEYS = (
     ("z", "pause the running step at its next safe point; once more, it goes on"),
     ("e", "the selected step on the whole screen, with all its evidence"),
     ("d", "the comparison table by table; Enter there: the rows that differ, both sides beside each other"),
-    ("m", "the watch of the server: values, limits, triggers; there h changes the span of time, e tells more"),
     ("p", "hide or show the progress of a step"),
     ("l", "make the log bigger or smaller"),
     ("Tab", "move between checklist, progress, detail and log, to scroll them"),
     ("Ctrl+R", "ROLLBACK, from every screen and dialog; asks for a typed word"),
     ("Ctrl+P", "all commands, phases and steps, found by typing"),
+    ("m", "the watch of the server: values, limits, triggers; there h changes the span, e tells more"),
     ("?", "help: these keys and words"),
     ("q, Ctrl+Q", "quit; asks while a step runs"),
 )

@@ -30,9 +30,9 @@ def columns(
 
 
 def _filled(values: Sequence[Value], reach: int) -> list[Value]:
-    """The same with each value held for so many columns behind it: samples are rarer than columns."""
+    """The same with each value standing for so many columns before it: a sample tells of the time up to it."""
     found, last, age = list(values), None, 0
-    for place, value in enumerate(values):
+    for place, value in reversed(list(enumerate(values))):
         if value is not None:
             last, age = value, 0
         elif last is not None and age < reach:

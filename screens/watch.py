@@ -88,7 +88,7 @@ class WatchScreen(View, Screen[None]):
             table.put(name, self._cells(name, standing, picture))
         self.query_one("#watch-sum", Static).update(self._sum())
         self.query_one("#watch-more-text", Static).update(more(self._runner, picture))
-        self._draw()
+        self.call_after_refresh(self._draw)  # the table may have grown, and left less for the plot
 
     # Parts
 
@@ -174,11 +174,10 @@ class WatchScreen(View, Screen[None]):
         width = max(widget.size.width - plots.AXIS - 1, 8)
         values = self._values(name, width, lowest=lowest)
         span = next((word for word, seconds in SPANS.items() if seconds == picture.span), "")
-        title = Text(f"{METRICS[name].title}, last {span}", "bold")
+        title = Text(f"Last {span}: ", "dim").append(standing.rule.says() if standing else METRICS[name].title, "bold")
         if standing:
-            title.append(f"  {standing.rule.says()}", "")
             since = f" since {_clock(standing.since)}" if standing.since else ""
-            title.append(f"  [{standing.state}{since}]", WORDS[standing.state][1])
+            title.append(f" [{standing.state}{since}]", WORDS[standing.state][1])
         title.truncate(max(widget.size.width, 20), overflow="ellipsis")
         self.query_one("#plot-title", Static).update(title)
         limit = standing.rule.limit if standing and name != "down" else None

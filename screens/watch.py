@@ -72,13 +72,19 @@ class WatchScreen(View, Screen[None]):
     def on_resize(self) -> None:
         self.call_after_refresh(self._lay_out)
 
+    @property
+    def _there(self) -> bool:
+        """Whether its parts are: not while the screen comes or goes."""
+        return bool(self.is_mounted and self.query("#watch-sum") and self.query("#plot"))
+
     def show_clock(self) -> None:
-        self.query_one(Headline).show()
-        self.query_one("#watch-sum", Static).update(self._sum())
+        if self._there:
+            self.query_one(Headline).show()
+            self.query_one("#watch-sum", Static).update(self._sum())
 
     def show_samples(self) -> None:
         """There is a new picture."""
-        if not self.is_mounted:
+        if not self._there:
             return
         picture = self._watching.picture
         rows = list(_rows(picture))
@@ -93,6 +99,8 @@ class WatchScreen(View, Screen[None]):
     # Parts
 
     def _lay_out(self) -> None:
+        if not self._there:
+            return
         table = self.query_one("#metrics", Table)
         row = table.cursor_row
         columns = [("State", 10), ("Value", 17), ("Now", 11), ("Limit", 11), ("", 0)]
@@ -138,6 +146,8 @@ class WatchScreen(View, Screen[None]):
         elif picture.latest is None:
             text.append("Nothing was sampled yet. ")
             text.append("dixis monitor takes samples, and so does a console that drives the run.")
+        elif not picture.latest.answered:
+            text.append(f"✗ NO ANSWER: {picture.latest.error}", "bold red")
         elif not any(sample.seconds for sample in picture.samples):
             text.append("One sample so far: what happens between two is told from the second on, within a minute.")
         elif grave:
@@ -164,6 +174,8 @@ class WatchScreen(View, Screen[None]):
     @on(DataTable.RowHighlighted, "#metrics")
     def _draw(self) -> None:
         """The selected value, plotted."""
+        if not self._there:
+            return
         row, picture = self.query_one("#metrics", Table).cursor_row, self._watching.picture
         widget = self.query_one("#plot", Static)
         if not 0 <= row < len(self._names) or widget.size.height < 3:
@@ -204,7 +216,7 @@ class WatchScreen(View, Screen[None]):
 
 
 def _rows(picture: Picture) -> Iterator[tuple[str, Standing | None]]:
-    """The values, each with the rule on it: those past their limit first, then as they are listed."""
+    """The values, each with the rule on it, the one that stands where there are several."""
     by_metric: dict[str, Standing] = {}
     for one in picture.standings:
         if one.rule.metric not in by_metric or one.stands:

@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 
 from dixis_tui.sandbox import Kind, RunningServer, find_servers, start_server
+from dixis_tui.sandbox.processes import wait_until
 
 CONFIG = """
 [run]
@@ -45,11 +46,17 @@ class Load:
     """Clients on 127.0.0.1 that read rows by key, each so often a second; slow: seconds every answer takes."""
 
     def __init__(self, server: RunningServer, clients: int, rate: float, slow: float) -> None:
-        self.asked = 0
+        self._asked = [0] * clients
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(server, rate, slow)) for _ in range(clients)]
+        self._threads = [
+            threading.Thread(target=self._ask, args=(number, server, rate, slow)) for number in range(clients)
+        ]
 
-    def _ask(self, server: RunningServer, rate: float, slow: float) -> None:
+    @property
+    def asked(self) -> int:
+        return sum(self._asked)
+
+    def _ask(self, number: int, server: RunningServer, rate: float, slow: float) -> None:
         with server.connect(database="shop") as connection, connection.cursor() as cursor:
             while not self._stop.wait(1 / rate):
                 sql = (
@@ -59,11 +66,12 @@ class Load:
                 )
                 cursor.execute(sql)
                 cursor.fetchall()
-                self.asked += 1
+                self._asked[number] += 1
 
     def __enter__(self) -> Load:
         for thread in self._threads:
             thread.start()
+        wait_until(lambda: all(self._asked), 30)  # connected, all of them
         return self
 
     def __exit__(self, *_: object) -> None:

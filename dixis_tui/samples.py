@@ -14,8 +14,8 @@ from typing import Literal, NamedTuple
 # or nothing but a small read of our own.
 Source = Literal["histogram", "query_response_time", "digests", "probe"]
 SOURCES: Mapping[Source, str] = {
-    "histogram": "every statement, from the server's histogram",
-    "query_response_time": "every statement, from the query_response_time plugin",
+    "histogram": "every statement, by the server's histogram",
+    "query_response_time": "every statement, by the query_response_time plugin",
     "digests": "averages by digest, not single statements",
     "probe": "our own probe only; the server tells no times",
 }

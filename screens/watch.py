@@ -168,8 +168,8 @@ class WatchScreen(View, Screen[None]):
         interval = float(picture.measured["interval"])
         stale = f"NO SAMPLE FOR {words.duration(age)}; " if age > STALE * max(interval, 15.0) else ""
         missing = len(picture.measured["missing"])
-        rest = f"; {missing} not measured, e tells why" if missing else ""
-        return f"{stale}{picture.measured['by']}; every {interval:.0f} s, last {words.ago(age)}{rest}"
+        rest = f"; {missing} not measured (e)" if missing else ""
+        return f"{stale}{picture.measured['by']}{rest}; {words.ago(age)}"
 
     @on(DataTable.RowHighlighted, "#metrics")
     def _draw(self) -> None:
@@ -186,10 +186,11 @@ class WatchScreen(View, Screen[None]):
         width = max(widget.size.width - plots.AXIS - 1, 8)
         values = self._values(name, width, lowest=lowest)
         span = next((word for word, seconds in SPANS.items() if seconds == picture.span), "")
-        title = Text(f"Last {span}: ", "dim").append(standing.rule.says() if standing else METRICS[name].title, "bold")
+        title = Text(f"Last {span}", "dim")
         if standing:
             since = f" since {_clock(standing.since)}" if standing.since else ""
-            title.append(f" [{standing.state}{since}]", WORDS[standing.state][1])
+            title.append(", ", "dim").append(f"{standing.state}{since}", WORDS[standing.state][1])
+        title.append(": ", "dim").append(standing.rule.says() if standing else METRICS[name].title, "bold")
         title.truncate(max(widget.size.width, 20), overflow="ellipsis")
         self.query_one("#plot-title", Static).update(title)
         limit = standing.rule.limit if standing and name != "down" else None

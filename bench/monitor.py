@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import resource
@@ -145,7 +146,7 @@ def main(seconds: float, rate: float, kind: Kind) -> None:
                 assert isinstance(triggers, list)
                 standing = [one["id"] for one in triggers if one["state"] in ("stands", "easing")]
                 print(f"{title}: {load.asked / minutes / 60:.0f} questions a second, {len(samples)} samples")
-                print(f"  asked by the watch   {by_watch / minutes:6.1f} a minute")
+                print(f"  asked by the watch   {by_watch / math.ceil(minutes):6.1f} a minute begun")
                 print(f"  processor            {spent:6.2f} s, {starting:.2f} s of it for starting:")
                 print(f"                       {100 * max(spent - starting, 0) / minutes / 60:6.2f} % of a core")
                 print(f"  told: p95 {metrics['p95_ms']} ms by {last['source']}, exit code {code}, stands: {standing}")

@@ -14,11 +14,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import backup, triggers
+from dixis_tui import triggers
+from dixis_tui.backups import manifest
 from dixis_tui.config import Config
+from dixis_tui.counters import CONNECTING, Server
 from dixis_tui.host import Host
 from dixis_tui.model import DixisError
-from dixis_tui.readings import CONNECTING, Server
 from dixis_tui.samples import SOURCES, Reading, Sample, between, coarse, percentile
 from dixis_tui.samplestore import HOUR, Store
 from dixis_tui.target import TargetError
@@ -222,15 +223,17 @@ class Sampler:
         """What is seen without the server: disks and backups."""
         now = self.clock()
         values: dict[str, float] = {}
-        found = backup.newest(self.config.backup.directory)
-        if found is not None:
-            values["backup_hours"] = found[1].total_seconds() / HOUR
         looked = self.store.noted("disks") or {"at": 0.0, "disks": []}
         if now >= looked["at"] + DISKS:
-            notes["disks"] = looked = {"at": now, "disks": [asdict(disk) for disk in self._look_at_disks()]}
+            disks = [asdict(disk) for disk in self._look_at_disks()]
+            newest = manifest.look(self.config.backup.directory).newest_good("target")
+            made = newest.manifest.made_at.timestamp() if newest else None
+            notes["disks"] = looked = {"at": now, "disks": disks, "backup": made}
         full = [100 * (1 - disk["free"] / disk["total"]) for disk in looked["disks"] if disk["total"]]
         if full:
             values["disk_percent"] = max(full)
+        if looked.get("backup") is not None:
+            values["backup_hours"] = max(now - looked["backup"], 0.0) / HOUR
         return values
 
     def _look_at_disks(self) -> list[Disk]:

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dixis_tui.config import Trigger, Watch
+from dixis_tui.counters import redacted
 from dixis_tui.growth import growth
-from dixis_tui.readings import redacted
 from dixis_tui.samples import COUNTS, METRICS, Reading, Sample, between, coarse, edge_ms, merged, within
 from dixis_tui.samplestore import DAY, Lease, Store, StoreError
 from dixis_tui.triggers import Crossing, Rule, judge, rules

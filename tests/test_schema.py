@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import collisions, schema, shape
-from dixis_tui.catalogue import read_schema, scan
+from dixis_tui.catalogue import read_schema
+from dixis_tui.contents import scan
 from dixis_tui.expressions import column_type as column_type_of
 from dixis_tui.model import DixisError, Status
+from dixis_tui.readings import read_source
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.shop import build_shop
 from dixis_tui.target import TargetError, connected, execute, query
@@ -370,7 +372,7 @@ def test_more_keys_than_one_question_holds_are_narrowed_down_first(
     driver = make_driver(server, database, tmp_path, statements)
     driver.snapshot()
     driver.run(schema.steps(driver.config)[:3])
-    source, _ = schema.read_source(driver.ctx)
+    source, _ = read_source(driver.ctx)
     table = source.tables[0]
     with closing(driver.target()) as target:
         rows = [["Ελιά"], ["Μέλι"], ["ΕΛΙΑ"], ["Strauß"], ["Strauss"]]
@@ -512,11 +514,11 @@ def test_differences_to_a_schema_artisan_has_built_are_told(
     assert outcome.status is Status.FAIL
     told = "\n".join(outcome.evidence)
     for words in (
-        "error: absent: is not there; the source has 1 rows of it",
+        "error: absent: is not there; the source has 1 row of it",
         "error: users: name: texts of up to 5 characters do not fit into varchar(3)",
         "error: users: price: values with 3 decimals would be rounded in decimal(8,2)",
         "error: users: age: values from 5 to 300 do not fit into tinyint",
-        "error: users: gone is not there; the source has 1 values in it",
+        "error: users: gone is not there; the source has 1 value in it",
         "error: users: role is only on the target, NOT NULL and without a default",
         "error: users: unique key name_unique: 1 groups of rows are equal to its collation: 'Μαρία' = 'ΜΑΡΙΑ'",
         "error: users: status: 'old' is not what enum('new','it''s') has",

@@ -1,21 +1,13 @@
-"""[backup] and [watch]: the weeks around the night."""
+"""[watch]: the week after."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dixis_tui.config.base import Name, Secret, Section
-
-
-class Backup(Section):
-    """[backup]: where copies are kept on this machine, and how old the newest may be."""
-
-    directory: Path = Path("backups")
-    max_age_hours: int = Field(default=24, ge=1)
-
+from dixis_tui.config.backup import Account
+from dixis_tui.config.base import Section
 
 # What a trigger may be about; dixis_tui.samples knows how each is measured.
 Metric = Literal[
@@ -51,13 +43,6 @@ class Trigger(Section):
         if (self.over is None) == (self.under is None):
             raise ValueError("exactly one of over and under")
         return self
-
-
-class Account(Section):
-    """[watch.account]: an account of the server that may read its figures."""
-
-    user: Name
-    password: Secret
 
 
 def _in_the_week(days: tuple[int, ...]) -> tuple[int, ...]:

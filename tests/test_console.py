@@ -171,7 +171,7 @@ def screen(app: ConsoleApp) -> list[str]:
 
 def flat(app: ConsoleApp) -> str:
     """The screen as running text: frames and line breaks taken out."""
-    text = " ".join(re.sub(r"[│┃━┏┓┗┛─▌▊▎]", " ", line) for line in screen(app))
+    text = " ".join(re.sub(r"[│┃━┏┓┗┛─▌▊▎▁▂▃▄▅▆▇]", " ", line) for line in screen(app))
     return re.sub(r"\s+", " ", text)
 
 

@@ -19,9 +19,12 @@ class _Frozen(BaseModel):
 
 
 class StepOutline(_Frozen):
+    """day: of the week after, on which it is due; 0 for the night's own."""
+
     id: str
     title: str
     kind: Kind
+    day: int = 0
 
 
 class PhaseOutline(_Frozen):
@@ -75,7 +78,7 @@ def of(plan: Plan, config: Config) -> Outline:
 
 
 def _phase(phase: Phase) -> PhaseOutline:
-    steps = tuple(StepOutline(id=step.id, title=step.title, kind=step.kind) for step in phase.steps)
+    steps = tuple(StepOutline(id=step.id, title=step.title, kind=step.kind, day=step.day) for step in phase.steps)
     return PhaseOutline(id=phase.id, title=phase.title, minutes=phase.minutes, steps=steps)
 
 

@@ -113,9 +113,10 @@ class Told(_Frozen):
 
 
 class Record(Report):
-    """All of a run, of its journal alone. differences: of the latest comparison, tables that are not equal;
-    conversions: changes of values that were declared, with the rows each concerned; commands: lines of the command log
-    in the run's folder, which is no part of the chain."""
+    """All of a run, of its journal alone. next leaves out what is due on a day of the week after. differences: of the
+    latest comparison, tables that are not equal; conversions: changes of values that were declared, with the rows each
+    concerned; commands: lines of the command log in the run's folder, which is no part of the chain.
+    """
 
     source: str
     server: str
@@ -189,7 +190,8 @@ def _standing(events: Sequence[Event], state: RunState, plan: Outline) -> dict[s
     closed = downtime.expected(events)
     snapshot = state.step("data.snapshot").outcome
     opened = next((event.data for event in events if event.kind == "run-opened"), {})
-    upcoming = (step.id for phase in plan.plan for step in phase.steps if not state.step(step.id).status.settled)
+    ahead = (step for phase in plan.plan for step in phase.steps if not step.day)
+    upcoming = (step.id for step in ahead if not state.step(step.id).status.settled)
     return {
         "run_id": state.run_id,
         "name": plan.name or opened.get("name", ""),

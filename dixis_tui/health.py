@@ -276,7 +276,14 @@ def _leftovers(patient: Patient) -> Reading:
     old = [f"table {name}, {age} days old" for name, age in tables]
     undo = [f"once nobody rolls back any more: DROP TABLE {identifier(name)};" for name, _ in tables]
     databases = scratch.leftovers(connection)
-    databases += [str(row[0]) for row in query(connection, f"SHOW DATABASES LIKE {_pattern(TRIAL)}")]
+    databases += [
+        str(row[0])
+        for row in query(
+            connection,
+            f"SELECT table_schema FROM information_schema.tables WHERE table_schema LIKE {_pattern(TRIAL)}"
+            " GROUP BY table_schema HAVING MIN(create_time) < NOW() - INTERVAL 1 HOUR",
+        )
+    ]
     old += [f"database {name}" for name in databases]
     undo += [f"DROP DATABASE {identifier(name)};" for name in databases]
     metrics = {"leftovers": len(old)}

@@ -16,6 +16,7 @@ from dixis_tui.context import Context
 from dixis_tui.model import Outcome, Progress, Status, failed, passed, warned
 from dixis_tui.names import Names
 from dixis_tui.orphans import ForeignKey, foreign_keys, orphans
+from dixis_tui.phrase import counted
 from dixis_tui.readings import copied_tables, names_on
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import Row, TargetConnection, connected, identifier, query
@@ -99,7 +100,9 @@ def check_counts(ctx: Context) -> Outcome:
             evidence,
             ["run the phase data again; it carries on where it stopped"],
         )
-    return passed(f"{len(counts)} tables, {total} rows, all equal", evidence, tables=len(counts), rows=total)
+    return passed(
+        f"{counted(len(counts), 'table')}, {counted(total, 'row')}, all equal", evidence, tables=len(counts), rows=total
+    )
 
 
 # Orphans
@@ -156,7 +159,10 @@ def check_orphans(ctx: Context) -> Outcome:
     if found:
         return failed(
             f"{sum(each.rows for each in found)} orphans along {len(found)} of {len(keys)} foreign keys",
-            [f"{each.key}: {each.rows} rows, such as {', '.join(str(row) for row in each.examples)}" for each in found],
+            [
+                f"{each.key}: {counted(each.rows, 'row')}, such as {', '.join(str(row) for row in each.examples)}"
+                for each in found
+            ],
             ["mend these rows in the source (they are there too), then run the phases data and validation again"],
         )
     return passed(f"{len(keys)} foreign keys, no orphans")

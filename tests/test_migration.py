@@ -129,6 +129,18 @@ def test_both_sides_are_backed_up_and_restore_to_equal_and_all_is_well(migrated:
     assert dixis(world, "run", "--phase", "watch", "--yes").stdout.count("was restored to equal") == 1
 
 
+def test_the_applications_own_session_is_encrypted_and_the_server_is_set_as_wanted(
+    migrated: tuple[World, Dixis],
+) -> None:
+    world, _ = migrated
+    told = json.loads(dixis(world, "report", "--json").stdout)
+    steps = {step["id"]: step for phase in told["phases"] for step in phase["steps"]}
+    for name in ("validation.session", "watch.session"):
+        assert steps[name]["summary"].startswith("encrypted, and the server proved: TLSv1."), steps[name]
+    assert steps["watch.tuning"]["status"] == "pass"
+    assert steps["preflight.infra.tuning"]["status"] == "pass"
+
+
 def test_every_image_is_there_with_its_mode(migrated: tuple[World, Dixis]) -> None:
     world, _ = migrated
     here = {path.relative_to(world.assets): path.read_bytes() for path in world.assets.rglob("*") if path.is_file()}

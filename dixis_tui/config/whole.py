@@ -15,9 +15,11 @@ from dixis_tui.config.application import App, Host, Smoke, WebHost
 from dixis_tui.config.assets import Assets
 from dixis_tui.config.backup import Backup, Health
 from dixis_tui.config.base import ConfigError, Secret, Section
+from dixis_tui.config.console import Console
 from dixis_tui.config.run import People, Run
 from dixis_tui.config.servers import Source, Target
 from dixis_tui.config.tables import Data, Names, Schema, Types
+from dixis_tui.config.tuning import Connections, Tuning
 from dixis_tui.config.validation import Validation, Vat
 from dixis_tui.config.written import Written
 
@@ -43,9 +45,12 @@ class Config(Section):
     vat: Vat = Vat()
     validation: Validation = Validation()
     plan: Written = Written()
+    tuning: Tuning = Tuning()
+    connections: Connections = Connections()
     backup: Backup = Backup()
     health: Health = Health()
     watch: Watch = Watch()
+    console: Console = Console()
 
     @property
     def target(self) -> Target:
@@ -67,6 +72,8 @@ class Config(Section):
             target.password.resolve(f"password of {target.user}")
         if target is not None and target.admin is not None and target.admin.password.prompt:
             target.admin.password.resolve(f"password of {target.admin.user}")
+        if self.watch.account is not None and self.watch.account.password.prompt:
+            self.watch.account.password.resolve(f"password of {self.watch.account.user}")
 
     def clear_secrets(self) -> list[str]:
         """Keys whose secret stands in the file in clear."""
@@ -80,6 +87,7 @@ class Config(Section):
             "target.admin": target.admin if target else None,
             "backup.account": self.backup.account,
             "health.account": self.health.account,
+            "watch.account": self.watch.account,
         }
         return {f"{key}.password": account.password for key, account in accounts.items() if account is not None}
 
@@ -148,12 +156,18 @@ def _with_absolute_paths(section: SectionT, base: Path) -> SectionT:
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, Path):
-            changes[name] = (base / value.expanduser()).resolve()
+            changes[name] = _absolute(value, base)
         elif isinstance(value, Section):
             changes[name] = _with_absolute_paths(value, base)
         elif isinstance(value, tuple) and any(isinstance(one, Section) for one in value):
             changes[name] = tuple(_with_absolute_paths(one, base) for one in value)
+        elif isinstance(value, tuple) and any(isinstance(one, Path) for one in value):
+            changes[name] = tuple(_absolute(one, base) for one in value)
     return section.model_copy(update=changes) if changes else section
+
+
+def _absolute(path: Path, base: Path) -> Path:
+    return (base / path.expanduser()).resolve()
 
 
 def _problem(item: dict[str, Any], values: dict[str, Any], path: Path) -> str:

@@ -310,6 +310,10 @@ assets = ["products.main_image", "producers.logo", "producers.cover_image", "use
 artisan = ["down --retry=60", "migrate --force", "migrate:status", "config:clear", "cache:clear", "up"]
 shell = []
 
+[tuning.variables]
+max_connections = 151
+innodb_file_per_table = true
+
 [[schema.indexes]]
 name = "idx_products_category_featured"
 table = "products"

@@ -62,8 +62,7 @@ def left(shop: Shop) -> list[str]:
 
 
 def databases(shop: Shop) -> list[str]:
-    pattern = scratch.PREFIX.replace("_", "\\_")
-    return [row[0] for row in shop.sql(f"SHOW DATABASES LIKE '{pattern}%'", as_app=False)]
+    return [row[0] for row in shop.sql(f"SHOW DATABASES LIKE '{scratch.PATTERN}'", as_app=False)]
 
 
 @pytest.mark.parametrize("compress", ["gzip", "zstd"])

@@ -37,6 +37,7 @@ COMMANDS = {
     "backup": Command("backup", "backup", "Backups that were restored once: make, verify, restore, prune, schedule."),
     "health": Command("health", "health_command", "Is the database well? For cron, Nagios and Prometheus."),
     "card": Command("card", "card_command", "Print the rollback card: the way back on one page."),
+    "monitor": Command("monitor", "monitor", "Watch the server: a line a sample, triggers of the rollback, exit code."),
     "sandbox": Command("sandbox", "sandbox", "A little world to rehearse in, on this machine."),
     "demo": Command("demo", "demo", "Build a sandbox and open the console on it."),
     "shop": Command("demo", "shop", "Generate the demo shop's SQLite database."),

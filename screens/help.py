@@ -33,6 +33,7 @@ KEYS = (
     ("Tab", "move between checklist, progress, detail and log, to scroll them"),
     ("Ctrl+R", "ROLLBACK, from every screen and dialog; asks for a typed word"),
     ("Ctrl+P", "all commands, phases and steps, found by typing"),
+    ("m", "the watch of the server: values, limits, triggers; there h changes the span, e tells more"),
     ("T", "the next theme; Ctrl+P finds each by its name"),
     ("?", "help: these keys and words"),
     ("q, Ctrl+Q", "quit; asks while a step runs"),

@@ -135,7 +135,8 @@ def connect(
     """A connection with its session settings stated and read back; autocommit is off.
 
     An answer may take as long as the server works on it: after [target] answer_timeout seconds of silence that is asked
-    over another connection. admin: with the [target.admin] account. database: None for none, empty for the target's own.
+    over another connection.
+    admin: with the [target.admin] account. database: None for none, empty for the target's own.
     local_infile: for the loader only. Raises TargetError, ConfigError when the password is not to be had.
     """
     user, password = target.user, target.password
@@ -320,6 +321,7 @@ class TargetConnection(_Connection):
     _stream: Iterable[bytes] | None = None
     _sock: Any
     _rfile: Any
+    server_thread_id: tuple[int]
 
     @property
     def number(self) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 import struct
 import threading
@@ -18,6 +16,7 @@ from dixis_tui.config import Target
 from dixis_tui.patience import PatientReader
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import TargetConnection, TargetError, connect, connected, execute, query, server_facts
+from tests.conftest import frozen
 
 
 def target(server: RunningServer, **changes: Any) -> Target:
@@ -226,16 +225,6 @@ def test_a_server_that_asks_for_the_password_in_clear_does_not_get_it() -> None:
     assert b"a secret of ours" not in liar.finish()
 
 
-@contextlib.contextmanager
-def frozen(server: RunningServer) -> Iterator[None]:
-    """A server that takes calls and answers nobody, as when its disk or its machine hangs."""
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(server.pid, signal.SIGCONT)
-
-
 def test_an_answer_may_take_its_time_as_long_as_the_server_works_on_it(server: RunningServer) -> None:
     with connected(target(server, answer_timeout=1)) as connection:
         assert query(connection, "SELECT SLEEP(2.5)") == [(0,)]
@@ -250,7 +239,7 @@ def test_a_frozen_server_is_told_in_seconds(server: RunningServer, database: str
     with connected(settings) as asked, connected(settings, local_infile=True) as loading:
         execute(loading, f"CREATE DATABASE `{database}`")
         execute(loading, f"CREATE TABLE `{database}`.t (a INT)")
-        with frozen(server):
+        with frozen(server.pid):
             with pytest.raises(TargetError, match="no answer for 1 s") as raised:
                 query(asked, "SELECT 1")
             with pytest.raises(TargetError):

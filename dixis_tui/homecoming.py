@@ -105,7 +105,7 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
                     _Table(ctx, sides, source, copy, brought, sure=sure).bring()
                 except (sqlite3.Error, OverflowError) as error:
                     raise HomecomingError(f"{table.name}: SQLite refuses a row from MySQL: {error}.") from error
-                if table.job.table.sequence is not None:
+                if table.job.table.autoincrement:
                     _carry_number(copy, view, table.job.table.name, table.name)
                 ctx.progress(Progress(step, "tables compared", number, len(tables), "tables", note=str(brought)))
         for sql in triggers:
@@ -135,7 +135,9 @@ def _tables(ctx: Context) -> list[Compared]:
 def _carry_number(copy: sqlite3.Connection, target: TargetConnection, name: str, there: str) -> None:
     """Let SQLite give out no number that the target has given out since."""
     last = structure.next_number(target, there) - 1
-    copy.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, name))
+    # SQLite notes the number of a table with its first row only.
+    if not copy.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, name)).rowcount and last:
+        copy.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, last))
 
 
 def _without_triggers(copy: sqlite3.Connection) -> list[bytes]:

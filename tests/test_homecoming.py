@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dixis_tui import rollback, source
+from dixis_tui import lately, rollback, source
 from dixis_tui.host import LocalHost
 from dixis_tui.journal import CAME_HOME, PLACING, WENT_LIVE
 from dixis_tui.model import Outcome, Status
@@ -64,7 +65,9 @@ def go_live(driver: Driver, outcomes: list[Outcome]) -> None:
     assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
     facts = latest_snapshot(driver.ctx).model_dump(mode="json")
     name = driver.config.target.database
-    driver.ctx.record(WENT_LIVE, {"database": name, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
+    layout = lately.layout(driver.config.target)
+    at = "2026-01-01T02:00:00+00:00"
+    driver.ctx.record(WENT_LIVE, {"database": name, "snapshot": facts, "at": at, "layout": layout})
 
 
 def write(driver: Driver, *statements: str) -> None:
@@ -130,6 +133,61 @@ def test_rows_written_on_mysql_come_home_exactly(server: RunningServer, database
     write(driver, "DELETE FROM cache")
     assert "nothing to bring home" in back(driver).evidence[-1]
     assert rows(driver, "SELECT count(*) FROM cache") == [(2,)]
+
+
+def test_tables_and_columns_that_only_mysql_has_are_named_with_the_way_to_fetch_them(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(
+        driver,
+        "CREATE TABLE gift_cards (id BIGINT PRIMARY KEY, worth INT)",
+        "INSERT INTO gift_cards VALUES (1, 50), (2, 20)",
+        "ALTER TABLE orders ADD gift_card_id BIGINT",
+        "ALTER TABLE users DROP COLUMN odd",
+        "DROP TABLE notes",
+        "INSERT INTO orders (user_id, total, gift_card_id) VALUES (1, 5, 2)",
+    )
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    told = "\n".join(outcome.evidence)
+    assert "gift_cards: made on MySQL since, SQLite has no such table: its 2 rows cannot come home" in told
+    assert f"-p {database} gift_cards > gift_cards.sql" in told
+    assert "SELECT * FROM `orders` WHERE `gift_card_id` IS NOT NULL" in told
+    assert "users.odd: removed on MySQL since" in told
+    assert "notes: removed on MySQL since; SQLite has it as it was at the cutover" in told
+    assert rows(driver, "SELECT total FROM orders WHERE id = 3") == [(5,)]
+    assert rows(driver, "SELECT count(*) FROM notes") == [(3,)]
+    assert rows(driver, "SELECT odd FROM users WHERE id = 1") == [("7",)]
+
+
+def test_a_number_given_out_on_mysql_is_not_given_again_by_a_table_that_had_no_row(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    statements = ("CREATE TABLE invoices (id INTEGER PRIMARY KEY AUTOINCREMENT, word VARCHAR)",)
+    driver = make_driver(server, database, tmp_path, statements)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO invoices (word) VALUES ('a'), ('b'), ('c')", "DELETE FROM invoices")
+    write(driver, "INSERT INTO invoices (id, word) VALUES (2, 'b')")
+    assert back(driver).status is Status.PASS
+    with closing(sqlite3.connect(driver.config.source.path)) as shop:
+        assert shop.execute("INSERT INTO invoices (word) VALUES ('next')").lastrowid == 4
+
+
+def test_an_owner_that_could_not_be_given_is_told(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "UPDATE users SET email = 'new@example.com' WHERE id = 1")
+    program = tmp_path / "bin" / "chown"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'chown: Operation not permitted' >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert any("Operation not permitted; see that the web server may write it" in line for line in outcome.evidence)
+    assert rows(driver, "SELECT email FROM users WHERE id = 1") == [("new@example.com",)]
 
 
 def test_without_a_change_nothing_is_replaced(server: RunningServer, database: str, tmp_path: Path) -> None:

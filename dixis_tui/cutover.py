@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from dixis_tui import envfile, fleet, laravel, lately, smoke, transfer, validation
+from dixis_tui import envfile, fleet, laravel, smoke, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
@@ -505,7 +505,6 @@ def _open(ctx: Context) -> Outcome:
         {
             "database": ctx.config.target.database,
             "snapshot": latest_snapshot(ctx).model_dump(mode="json"),
-            "layout": lately.layout(ctx.config.target),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )

@@ -6,11 +6,12 @@ rows that were written to the target after the cutover; what was there is set as
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import backup, cutover, fleet, homecoming, laravel, lately
+from dixis_tui import backup, cutover, fleet, homecoming, laravel
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import Host, HostError, join
@@ -32,10 +33,15 @@ from dixis_tui.step import Phase, Step
 
 # The byte of a database file that is 2 where it keeps a write-ahead log.
 WAL_FLAG = 18
-# Begins the line that tells of a file which belongs to somebody else than the one it replaces.
-NOT_OWNED = "the owner could not be given to"
 # The files of a database; the first one is moved first and put back last, so that it is there only with the others.
 PARTS = ("", "-wal", "-shm", "-journal")
+# What is left to do by a person, by words of what was told.
+OPEN_ENDS = {
+    "changed on both sides": "decide about the rows that both sides have changed, and write them by hand",
+    "MySQL since;": "keep that MySQL database; where a migration changed it, its row has come home too: delete that"
+    " from the table migrations, then php artisan migrate",
+    "NOT given its owner": "give the database its owner, or the web server cannot write it",
+}
 
 
 def phase(config: Config) -> Phase:
@@ -222,7 +228,7 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
         return outcome.model_copy(update={"evidence": told})
     since = str(owed[-1]["at"])
     try:
-        evidence = _bring_home(ctx, owed[-1])
+        evidence = _bring_home(ctx, located(ctx, Snapshot.model_validate(owed[-1]["snapshot"])))
     except StoppedError:
         raise
     except DixisError as error:
@@ -237,23 +243,22 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
             **outcome.facts,
         )
     ctx.record(CAME_HOME, {"settled": len(_lives(ctx)), "told": evidence})
+    remedy = [way for word, way in OPEN_ENDS.items() if any(word in line for line in evidence)]
     rows = examine(source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
-    care = any(words in line for words in ("both sides", lately.LEFT_THERE, NOT_OWNED) for line in evidence)
-    status = Status.WARN if care else outcome.status
+    status = Status.WARN if remedy else outcome.status
     return outcome.model_copy(
         update={
             "status": status,
             "summary": f"{outcome.summary}; {evidence[0]}",
             "evidence": (*outcome.evidence, *evidence),
+            "remedy": (*outcome.remedy, *remedy),
             "facts": {**outcome.facts, "rows": rows},
         }
     )
 
 
-def _bring_home(ctx: Context, live_since: Mapping[str, Any]) -> list[str]:
-    """Bring home what the target has otherwise than the snapshot it went live with; what was done, in lines for
-    people."""
-    snapshot = located(ctx, Snapshot.model_validate(live_since["snapshot"]))
+def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
+    """Bring home what the target has otherwise than that snapshot; what was done, in lines for people."""
     if not sound(snapshot):
         raise DixisError(
             f"The snapshot the shop went live with, {snapshot.path}, is gone or changed.",
@@ -267,8 +272,6 @@ def _bring_home(ctx: Context, live_since: Mapping[str, Any]) -> list[str]:
     live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
     brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
     evidence = list(homecoming.told(brought))
-    if "layout" in live_since:
-        evidence += lately.told(ctx.config.target, live_since["layout"])
     if brought.conflicts:
         kept = ctx.run_dir / f"conflicts-{backup.stamp()}.jsonl"
         homecoming.keep_conflicts(kept, brought.conflicts)
@@ -310,9 +313,11 @@ def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
     host.store(file, path, mode=0o660)
     # Its mode and owner are those of the file it replaces, else the owner of its folder.
     like = f"{path}.{suffix}" if existed else path.rpartition("/")[0]
-    owned = host.run(["chown", f"--reference={like}", "--", path])
-    if owned.returncode != 0:
-        kept.append(f"{NOT_OWNED} {path}: {owned.stderr.strip()}; see that the web server may write it")
+    owned = ["chown", f"--reference={like}", "--", path]
+    host.run(owned)
+    there, wanted = host.stat(path), host.stat(like)
+    if there and wanted and (there.uid, there.gid) != (wanted.uid, wanted.gid):
+        kept.append(f"NOT given its owner: as root on {host.name}, run: {shlex.join(owned)}")
     if existed:
         host.run(["chmod", f"--reference={like}", "--", path]).check("Setting the mode of the restored database")
     return kept

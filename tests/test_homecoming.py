@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dixis_tui import lately, rollback, source
-from dixis_tui.host import LocalHost
+from dixis_tui import rollback, source
+from dixis_tui.host import Completed, LocalHost
 from dixis_tui.journal import CAME_HOME, PLACING, WENT_LIVE
 from dixis_tui.model import Outcome, Status
 from dixis_tui.sandbox import RunningServer
@@ -65,9 +68,7 @@ def go_live(driver: Driver, outcomes: list[Outcome]) -> None:
     assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
     facts = latest_snapshot(driver.ctx).model_dump(mode="json")
     name = driver.config.target.database
-    layout = lately.layout(driver.config.target)
-    at = "2026-01-01T02:00:00+00:00"
-    driver.ctx.record(WENT_LIVE, {"database": name, "snapshot": facts, "at": at, "layout": layout})
+    driver.ctx.record(WENT_LIVE, {"database": name, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
 
 
 def write(driver: Driver, *statements: str) -> None:
@@ -135,61 +136,6 @@ def test_rows_written_on_mysql_come_home_exactly(server: RunningServer, database
     assert rows(driver, "SELECT count(*) FROM cache") == [(2,)]
 
 
-def test_tables_and_columns_that_only_mysql_has_are_named_with_the_way_to_fetch_them(
-    server: RunningServer, database: str, tmp_path: Path
-) -> None:
-    driver = live(server, database, tmp_path)
-    write(
-        driver,
-        "CREATE TABLE gift_cards (id BIGINT PRIMARY KEY, worth INT)",
-        "INSERT INTO gift_cards VALUES (1, 50), (2, 20)",
-        "ALTER TABLE orders ADD gift_card_id BIGINT",
-        "ALTER TABLE users DROP COLUMN odd",
-        "DROP TABLE notes",
-        "INSERT INTO orders (user_id, total, gift_card_id) VALUES (1, 5, 2)",
-    )
-    outcome = back(driver)
-    assert outcome.status is Status.WARN
-    told = "\n".join(outcome.evidence)
-    assert "gift_cards: made on MySQL since, SQLite has no such table: its 2 rows cannot come home" in told
-    assert f"-p {database} gift_cards > gift_cards.sql" in told
-    assert "SELECT * FROM `orders` WHERE `gift_card_id` IS NOT NULL" in told
-    assert "users.odd: removed on MySQL since" in told
-    assert "notes: removed on MySQL since; SQLite has it as it was at the cutover" in told
-    assert rows(driver, "SELECT total FROM orders WHERE id = 3") == [(5,)]
-    assert rows(driver, "SELECT count(*) FROM notes") == [(3,)]
-    assert rows(driver, "SELECT odd FROM users WHERE id = 1") == [("7",)]
-
-
-def test_a_number_given_out_on_mysql_is_not_given_again_by_a_table_that_had_no_row(
-    server: RunningServer, database: str, tmp_path: Path
-) -> None:
-    statements = ("CREATE TABLE invoices (id INTEGER PRIMARY KEY AUTOINCREMENT, word VARCHAR)",)
-    driver = make_driver(server, database, tmp_path, statements)
-    go_live(driver, [*driver.make_tables(), *driver.copy()])
-    write(driver, "INSERT INTO invoices (word) VALUES ('a'), ('b'), ('c')", "DELETE FROM invoices")
-    write(driver, "INSERT INTO invoices (id, word) VALUES (2, 'b')")
-    assert back(driver).status is Status.PASS
-    with closing(sqlite3.connect(driver.config.source.path)) as shop:
-        assert shop.execute("INSERT INTO invoices (word) VALUES ('next')").lastrowid == 4
-
-
-def test_an_owner_that_could_not_be_given_is_told(
-    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    driver = live(server, database, tmp_path)
-    write(driver, "UPDATE users SET email = 'new@example.com' WHERE id = 1")
-    program = tmp_path / "bin" / "chown"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\necho 'chown: Operation not permitted' >&2; exit 1\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    outcome = back(driver)
-    assert outcome.status is Status.WARN
-    assert any("Operation not permitted; see that the web server may write it" in line for line in outcome.evidence)
-    assert rows(driver, "SELECT email FROM users WHERE id = 1") == [("new@example.com",)]
-
-
 def test_without_a_change_nothing_is_replaced(server: RunningServer, database: str, tmp_path: Path) -> None:
     driver = live(server, database, tmp_path)
     before = source.mark(driver.ctx.local, driver.config.source.path)
@@ -222,7 +168,7 @@ def test_where_mysql_does_not_answer_it_is_said_since_when_and_fetched_later(
     driver.config = sound
     outcome = back(driver)
     assert outcome.status is Status.WARN
-    assert "orders: 1 rows were changed on both sides" in outcome.evidence
+    assert "orders: 1 row was changed on both sides" in outcome.evidence
     assert "users: 2 rows were changed on both sides" in outcome.evidence
     kept = [
         json.loads(line) for path in driver.run_dir.glob("conflicts-*") for line in path.read_text("utf-8").splitlines()
@@ -386,3 +332,62 @@ def test_a_declared_conversion_is_no_change_of_a_row_with_a_composite_key(
         (2, "a", "", 3),
         (3, "c", None, 1),
     ]
+
+
+def test_what_a_deployment_made_on_mysql_since_is_named(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(
+        driver,
+        "CREATE TABLE coupons (id INT PRIMARY KEY)",
+        "INSERT INTO coupons VALUES (1), (2)",
+        "ALTER TABLE users ADD COLUMN phone VARCHAR(20)",
+        "ALTER TABLE users DROP COLUMN ratio",
+        "DROP TABLE notes",
+        "INSERT INTO users (id, email, phone) VALUES (9, 'new@example.com', '210')",
+    )
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "brought home from MySQL: 1 inserted, 0 updated, 0 deleted" in outcome.summary
+    assert {
+        "table coupons was made on MySQL since; its 2 rows stay there",
+        "column users.phone was made on MySQL since; its values stay there",
+        "column users.ratio is gone from MySQL since; SQLite keeps its values",
+        "table notes is gone from MySQL since; SQLite keeps the rows it had",
+    } <= set(outcome.evidence)
+    assert "keep that MySQL database" in "\n".join(outcome.remedy)
+    assert rows(driver, "SELECT count(*) FROM notes") == [(3,)]
+    assert rows(driver, "SELECT ratio FROM users WHERE id IN (1, 9) ORDER BY id") == [(0.1,), (None,)]
+
+
+def test_numbers_that_mysql_gave_out_are_not_given_out_again(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    shop = ("CREATE TABLE carts (id INTEGER PRIMARY KEY AUTOINCREMENT, word VARCHAR)",)
+    driver = make_driver(server, database, tmp_path, shop)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    # An order that came and went leaves no row, but its number stands on a receipt.
+    write(driver, "INSERT INTO carts (id, word) VALUES (41, 'gone'), (42, 'there')", "DELETE FROM carts WHERE id = 41")
+    write(driver, "INSERT INTO carts (word) VALUES ('gone')", "DELETE FROM carts WHERE word = 'gone'")
+    assert back(driver).status is Status.PASS
+    assert rows(driver, "SELECT seq FROM sqlite_sequence") == [(43,)]
+
+
+def test_an_owner_that_cannot_be_given_is_told(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = live(server, database, tmp_path)
+    if os.geteuid() == 0:  # only root has files of others
+        os.chown(driver.config.source.path, 12345, 12345)
+    write(driver, "DELETE FROM users WHERE id = 3")
+    # A host whose login may write files, but not give them away.
+    run = LocalHost.run
+
+    def refused(self: LocalHost, argv: Sequence[str], **options: Any) -> Completed:
+        return run(self, ["false"] if argv[0] == "chown" else argv, **options)
+
+    monkeypatch.setattr(LocalHost, "run", refused)
+    monkeypatch.setattr(LocalHost, "store", lambda self, file, path, *, mode: shutil.copy(file, path))
+    outcome = back(driver)
+    told = [line for line in outcome.evidence if "NOT given its owner: as root on" in line]
+    assert len(told) == (os.geteuid() == 0)
+    assert all("chown --reference=" in line for line in told)

@@ -36,7 +36,7 @@ from screens.sign import Answer, SignDialog
 from screens.view import View
 
 TICK = 0.1  # seconds between two looks at what has come in
-WATCH = 2.0  # seconds between two readings of a run that another console drives
+WATCH = 0.5  # seconds between two looks at a run that another console drives
 LOG_BACKLOG = 2000  # lines waiting for the log pane; older ones are in console.log
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (36, "-tall")]
@@ -64,7 +64,7 @@ class ConsoleApp(App[int]):
         self._board = Board()
         self._notices: deque[Event | LogLine] = deque(maxlen=LOG_BACKLOG)
         self._changed = False
-        self._seen = len(runner.events)
+        self._driving: tuple[str | None, bool, bool] = (None, False, False)
         self._job: Worker[None] | None = None
         self._conversation: Worker[None] | None = None
         self._confirmed = False
@@ -118,16 +118,15 @@ class ConsoleApp(App[int]):
             view.show_clock()
 
     async def _read_again(self) -> None:
-        """For a watcher: take in what the driving console recorded."""
+        """For a watcher: take in what the driving console recorded and said."""
         try:
             await asyncio.to_thread(self.runner.refresh)
         except DixisError as error:
             self.notify("\n".join(error.lines()), severity="error", markup=False)
             return
-        new = self.runner.events[self._seen :]
-        self._seen += len(new)
-        self._notices.extend(new)
-        self._changed = bool(new)
+        now = (self.runner.running, self.runner.gate.paused, self.runner.driven())
+        if now != self._driving:
+            self._driving, self._changed = now, True
 
     def _views(self) -> Iterator[View]:
         return (screen for screen in self.screen_stack if isinstance(screen, View) and screen.is_mounted)
@@ -251,7 +250,9 @@ class ConsoleApp(App[int]):
 
     @on(requests.Pause)
     def _pause(self) -> None:
-        if self.runner.gate.paused:
+        if self.runner.watch:
+            self._free()
+        elif self.runner.gate.paused:
             self._board.waited(self.runner.resume())
         else:
             self.runner.pause()

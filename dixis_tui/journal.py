@@ -11,12 +11,14 @@ import hashlib
 import json
 import os
 import socket
+import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import (
     Column,
@@ -33,7 +35,8 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import DatabaseError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from sqlalchemy.pool import NullPool
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
 
 from dixis_tui.model import HELD, DixisError, Outcome, Status
 
@@ -104,10 +107,13 @@ class Journal:
     """The events of one run, in `run_dir/journal.sqlite`. Anyone may read; the one that drives appends."""
 
     def __init__(self, run_dir: Path, *, create: bool = True) -> None:
-        """create: make folder and file when they are not there; without it an absent journal reads as empty."""
+        """create: to append, making folder and file if need be; without it nothing is ever written, and an absent
+        journal reads as empty."""
         self.path = run_dir / "journal.sqlite"
         self._head = run_dir / "journal.head"
         self._write_lock = threading.Lock()
+        self._reads_only = not create
+        self._mark: tuple[object, ...] = ()
         if create:
             run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.touch(mode=0o600)
@@ -122,7 +128,9 @@ class Journal:
             ) from error
 
     def _open(self) -> Engine:
-        engine = create_engine(f"sqlite:///{self.path}" if self.path.exists() else "sqlite://")
+        if self._reads_only and self.path.exists():
+            return create_engine("sqlite://", creator=self._connect_to_read, poolclass=NullPool)
+        engine = create_engine("sqlite://" if self._reads_only else f"sqlite:///{self.path}")
 
         @event.listens_for(engine, "connect")
         def _settings(connection: Any, _record: Any) -> None:
@@ -131,6 +139,14 @@ class Journal:
 
         _metadata.create_all(engine)
         return engine
+
+    def _connect_to_read(self) -> sqlite3.Connection:
+        """A connection that writes nothing, not even SQLite's own index beside the file.
+
+        Where there is no write-ahead log everything is in the file itself, and nobody has it open to write.
+        """
+        how = "mode=ro&readonly_shm=1" if Path(f"{self.path}-wal").exists() else "mode=ro&immutable=1"
+        return sqlite3.connect(f"file:{quote(str(self.path))}?{how}", uri=True)
 
     @property
     def events(self) -> Sequence[Event]:
@@ -173,11 +189,29 @@ class Journal:
                 next_step="make room on that disk or mend its permissions, then start again",
             ) from error
 
-    def refresh(self) -> None:
-        """Take in events another process has added since, or the first ones of a run that had not begun."""
+    def refresh(self) -> bool:
+        """Take in events another process has added since, or the first ones of a run that had not begun; True for any.
+
+        What has not changed on disk is not read again.
+        """
+        files = (self.path, Path(f"{self.path}-wal"), self._head)
+        mark = tuple(map(_stamp, files))
+        if mark == self._mark:
+            return False
         if self._engine.url.database is None and self.path.exists():
             self._engine = self._open()
-        self._events = list(self._read())
+        known = len(self._events)
+        # Who began to write between two looks at the file is seen whole the second time.
+        for attempt in Retrying(
+            retry=retry_if_exception_type((JournalError, DatabaseError)),
+            stop=stop_after_attempt(2),
+            wait=wait_fixed(0.05),
+            reraise=True,
+        ):
+            with attempt:
+                self._events = list(self._read())
+        self._mark = mark
+        return len(self._events) > known
 
     def close(self) -> None:
         self._engine.dispose()
@@ -207,6 +241,15 @@ class Journal:
                 safe="source and target were not touched",
                 next_step="restore both files from a copy, or start a new run in another directory",
             )
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells whether a file has changed; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _rows(connection: Connection) -> Iterable[Any]:
@@ -247,7 +290,7 @@ class Lock:
             raise HeldError(
                 f"Another console drives this run: {holder}.",
                 safe="nothing was changed by this one",
-                next_step="watch it with `dixis status`, or end the other console first",
+                next_step=f"look on: dixis watch {self._path.parent}; or end the other console first",
             ) from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{operator}, process {os.getpid()} on {socket.gethostname()}\n".encode())

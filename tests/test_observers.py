@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,8 +16,9 @@ import pytest
 
 from dixis_tui import card, live
 from dixis_tui.config import Config, load
+from dixis_tui.context import Context
 from dixis_tui.journal import Journal
-from dixis_tui.model import Kind, Progress, Status, passed
+from dixis_tui.model import Kind, Outcome, Progress, Status, passed
 from dixis_tui.runner import Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Plan, Step
 from tests.terminal import terminal, until
@@ -48,14 +50,21 @@ sql = ["CREATE USER x IDENTIFIED BY 'clear-secret-5'"]
 """
 
 
-def plan() -> Plan:
-    def fine(_: object) -> object:
+def plan(release: threading.Event | None = None) -> Plan:
+    """A small plan. Its check tells how far it is, and waits to be released where it is asked to."""
+
+    def fine(_: Context) -> Outcome:
         return passed("fine")
 
-    check = Step("preflight.source", "Source is whole", Kind.CHECK, "Why it is asked.", fine)  # type: ignore[arg-type]
-    copy = Step("data.copy", "Copy", Kind.ACTION, "Why.", fine, lambda _: ["DO IT"], "UNDO", roles=())  # type: ignore[arg-type]
+    def ask(ctx: Context) -> Outcome:
+        ctx.progress(Progress("preflight.source", "pages", 7, 10, unit="pages"))
+        assert release is None or release.wait(60)
+        return passed("fine")
+
+    check = Step("preflight.source", "Source is whole", Kind.CHECK, "Why it is asked.", ask)
+    copy = Step("data.copy", "Copy", Kind.ACTION, "Why.", fine, lambda _: ["DO IT"], "UNDO", roles=())
     gate = Step("data.gate", "Go", Kind.GATE, "Two decide.", roles=("lead", "technical approval"), needs=())
-    back = Step("rollback.back", "Back", Kind.ACTION, "Why.", fine, lambda _: ["BACK"], "FORTH")  # type: ignore[arg-type]
+    back = Step("rollback.back", "Back", Kind.ACTION, "Why.", fine, lambda _: ["BACK"], "FORTH")
     phases = (Phase("preflight", "Preflight", (check,), go_on=True), Phase("data", "2 Data", (copy, gate), minutes=45))
     return Plan(phases, Phase("rollback", "Rollback", (back,)))
 

@@ -7,6 +7,7 @@ burst of progress costs one repaint; an event is never lost, because what is sho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -16,14 +17,17 @@ from typing import ClassVar
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import ModalScreen, Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkerError
 
 import screens
 from dixis_tui.journal import Event
-from dixis_tui.model import DixisError, Kind, Progress, Status, StoppedError
+from dixis_tui.model import FAILED, DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
+from dixis_tui.terminal import TerminalDriver
 from screens import requests, words
 from screens.board import Board
 from screens.confirm import ConfirmDialog
@@ -69,6 +73,12 @@ class ConsoleApp(App[int]):
         self._conversation: Worker[None] | None = None
         self._confirmed = False
         self._leaving = False
+        self._gone = False
+
+    def get_driver_class(self) -> type[Driver]:
+        """A terminal may go away; in a browser there is none."""
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
 
     def get_default_screen(self) -> Screen[None]:
         return RunScreen(self.runner, self._board)
@@ -440,6 +450,25 @@ class ConsoleApp(App[int]):
         if self._job:
             await self._job.wait()
         self.exit(0)
+
+    def leave(self, why: str) -> None:
+        """Come to an end without asking: what runs stops at its next safe point, a rollback goes on to its end."""
+        if not self._gone:
+            self._gone = True
+            self.run_worker(self._end(why), group="end", exit_on_error=False)
+
+    async def _end(self, why: str) -> None:
+        running = self.runner.running
+        if not self.runner.watch:
+            with contextlib.suppress(DixisError):  # a full disk: what was recorded before counts
+                self.runner.record("console-left", {"why": why, "step": running, "name": self.runner.operator})
+        if self._job and not self._job.is_finished:
+            if running is None or self.runner.plan.phase_of(running) is not self.runner.plan.rollback:
+                self._ask_to_stop()
+            self.runner.gate.resume()
+            with contextlib.suppress(WorkerError):
+                await self._job.wait()
+        self.exit(FAILED)
 
 
 def _until_a_person(steps: Sequence[Step]) -> list[Step]:

@@ -1,110 +1,91 @@
-"""What a run is, for those who look on: its plan and what the screens show of its configuration, in one file.
-
-The file is written when a console takes the run over. It holds no secret and no way to one: of the configuration only
-the fields named here are taken, never commands, addresses with keys in them, or where passwords are kept. A plan read
-from it can be shown, and does nothing.
-"""
+"""The rollback card: one page to print before the night, with what to type when neither console nor network helps."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import fields
-from pathlib import Path
-from typing import Any, NoReturn
+import shlex
+import textwrap
+from collections.abc import Iterator, Sequence
 
-from pydantic import BaseModel, ValidationError
-
-from dixis_tui.config import Config
+from dixis_tui import fleet, laravel
 from dixis_tui.context import Context
-from dixis_tui.live import replace_file
-from dixis_tui.model import DixisError, Kind
-from dixis_tui.step import Phase, Plan, Step
+from dixis_tui.source import source_host
 
-NAME = "run.json"
-SHOWN: Mapping[str, frozenset[str]] = {
-    "run": frozenset(("name", "environment", "operator", "window_minutes")),
-    "people": frozenset(("lead", "database_review", "technical_approval")),
-    "source": frozenset(("path", "location")),
-    "target": frozenset(("host", "port", "database", "user", "charset", "collation", "time_zone")),
-    "app": frozenset(("root",)),
-}
-
-
-class NoCardError(DixisError):
-    """A folder does not say what run is in it."""
+WIDTH = 92
+# PHP is on every web host; a sqlite3 program may not be.
+INTEGRITY = 'echo (new PDO($argv[1]))->query("PRAGMA integrity_check")->fetchColumn(), PHP_EOL;'
+STEPS = (
+    "close the shop on every web host, stop the workers",
+    "look at the SQLite database; bring home what was written on MySQL",
+    "put .env back, byte for byte",
+    "clear the caches, restart",
+    "ask the application what it reads; only then open the shop",
+)
 
 
-def write(folder: Path, plan: Plan, config: Config) -> None:
-    """Put the card into a run's folder. Raises OSError when it cannot be written."""
-    told = {
-        "config": shown(config),
-        "phases": [_phase(phase) for phase in plan.phases],
-        "rollback": _phase(plan.rollback),
-    }
-    replace_file(folder / NAME, json.dumps(told, ensure_ascii=False, indent=1))
+def card(ctx: Context, config: str, people: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The page in plain text. config: path of the configuration, as the commands want it; people: roles and names."""
+    app = ctx.config.app
+    yield f"ROLLBACK CARD   {ctx.config.run.name}, {ctx.config.run.environment}, run {ctx.run_id or 'not begun'}"
+    yield "=" * WIDTH
+    for role, name in people:
+        yield f"{role:<20}{name or '________________________'}"
+    yield f"{'T-0 / decide by':<20}____:____ / ____:____   window {ctx.config.run.window_minutes} minutes"
+    yield from _head("1  Roll back when")
+    yield from _text(
+        "values differ and nobody knows why; a gate is refused; the time to decide by has come and the shop is not"
+        " open; after it opened: orders, payments or sign-in fail, or answers stay slow."
+    )
+    yield from _head("2  The console does it: Ctrl+R in it, or in a shell of this machine")
+    yield f"    dixis --config {shlex.quote(config)} rollback"
+    yield from (f"    {number} {step}" for number, step in enumerate(STEPS, 1))
+    yield "    It may be repeated at any point. A step that fails says what is safe and what to do."
+    yield from _head("3  The console cannot: by hand")
+    reached = (ctx.config.host.ssh, *(host.ssh for host in ctx.config.hosts))
+    for host, ssh in zip(fleet.contexts(ctx), reached, strict=True):
+        way = f":  ssh -p {ssh.port} {ssh.user}@{ssh.address}" if ssh else ", this machine:"
+        yield f"  on {host.app_host.name}{way}"
+        yield f"    cd {shlex.quote(app.root)}"
+        yield f"    {app.php} artisan down          # or: echo '{{\"status\": 503}}' > storage/framework/down"
+        yield from (f"    {command}" for command in app.stop_workers)
+        yield f"    cp -p {app.env_file} {app.env_file}.mysql"
+        yield f"    cp -p {_saved(host)} {app.env_file}"
+        yield f"    rm -f bootstrap/cache/config.php; {app.php} artisan cache:clear"
+        yield from (f"    {command}" for command in app.restart)
+    source, path = source_host(ctx), shlex.quote(ctx.config.source.path)
+    yield f"  the database, on {source.name}; damaged: set it aside, put the newest snapshot in its place"
+    yield f"    chmod u+w {path}"
+    yield f"    {app.php} -r '{INTEGRITY}' \\"
+    yield f"        sqlite:{path}"
+    yield f"    snapshots: {ctx.run_dir / 'snapshots'}"
+    yield "  then on every web host, once the application answers from SQLite"
+    yield f"    {app.php} artisan up            # or: rm storage/framework/down"
+    yield from (f"    {command}" for command in app.start_workers)
+    yield from _head("4  Keep")
+    yield f"    the MySQL database {_database(ctx)}"
+    yield f"    the run's folder {ctx.run_dir}"
+    yield from _text(
+        "every file named .before-* or .damaged-*. After steps by hand run the rollback of part 2 once more: it looks,"
+        " finishes, and records it. What customers wrote on MySQL comes home with it, or later:"
+    )
+    yield f"    dixis --config {shlex.quote(config)} rollback --recover"
 
 
-def read(folder: Path) -> tuple[Plan, Config]:
-    """The plan and the configuration of the run in a folder, to look at. Raises NoCardError."""
-    try:
-        told = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        phases = [_phase_of(one) for one in (*told["phases"], told["rollback"])]
-        config = told["config"]
-        config["run"]["directory"] = str(folder)
-        if config["target"] is not None:
-            config["target"]["password"] = {"prompt": True}
-        return Plan(tuple(phases[:-1]), phases[-1]), Config.model_validate(config)
-    except FileNotFoundError as error:
-        raise NoCardError(
-            f"There is no run in {folder}: it has no {NAME}.",
-            safe="nothing was changed",
-            next_step="name the folder of [run] directory; a console that has driven the run once leaves that file",
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise NoCardError(
-            f"{folder / NAME} cannot be read: {getattr(error, 'strerror', None) or type(error).__name__}.",
-            safe="nothing was changed",
-            next_step="look with the same version of dixis as the console that drives, as a user who may read it",
-        ) from error
+def _head(text: str) -> Iterator[str]:
+    yield ""
+    yield text
 
 
-def shown(config: Config) -> dict[str, Any]:
-    """The part of a configuration that others may see."""
-    sections: dict[str, Any] = {}
-    for name, wanted in SHOWN.items():
-        section: BaseModel | None = getattr(config, "target_section" if name == "target" else name)
-        sections[name] = None if section is None else section.model_dump(mode="json", include=set(wanted))
-    return sections
+def _text(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH - 4, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
 
 
-def _phase(phase: Phase) -> dict[str, Any]:
-    return {**_plain(phase), "steps": [_plain(step) for step in phase.steps]}
+def _saved(ctx: Context) -> str:
+    """The copy of the environment file, as it is named from the application's folder."""
+    if not ctx.run_id:
+        return f"{ctx.config.app.env_file}.before-mysql-<run>-1"
+    return laravel.saved_env_path(ctx).removeprefix(f"{ctx.config.app.root.rstrip('/')}/")
 
 
-def _plain(part: Step | Phase) -> dict[str, Any]:
-    """The fields of a step or phase that are words and numbers; what it does stays behind."""
-    values = {one.name: getattr(part, one.name) for one in fields(part) if one.name != "steps"}
-    return {name: value for name, value in values.items() if not callable(value)}
-
-
-def _phase_of(told: dict[str, Any]) -> Phase:
-    return Phase(**{**_known(Phase, told), "steps": tuple(_step_of(step) for step in told["steps"])})
-
-
-def _step_of(told: dict[str, Any]) -> Step:
-    values = _known(Step, told)
-    kind = Kind(values["kind"])
-    work = None if kind in (Kind.SIGNOFF, Kind.GATE) else _refuse
-    preview = _refuse if kind is Kind.ACTION else None
-    return Step(**{**values, "kind": kind, "work": work, "preview": preview})
-
-
-def _known(kind: type[Step] | type[Phase], told: Mapping[str, Any]) -> dict[str, Any]:
-    """What another version has more is left out; JSON has lists for tuples."""
-    known = {one.name for one in fields(kind)}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name in known}
-
-
-def _refuse(_: Context) -> NoReturn:
-    raise DixisError("This console only watches the run.", next_step="act in the console that drives it")
+def _database(ctx: Context) -> str:
+    target = ctx.config.target_section
+    return f"{target.database} on {target.host}" if target else "of this run"

@@ -34,6 +34,7 @@ COMMANDS = {
     "rollback": Command("rollback", "rollback", "Take the application back to SQLite, in five steps."),
     "status": Command("report", "status", "Where the run stands, and what is next."),
     "report": Command("report", "report_command", "The whole run for the reviewers."),
+    "card": Command("card", "card_command", "Print the rollback card: the way back on one page."),
     "sandbox": Command("sandbox", "sandbox", "A little world to rehearse in, on this machine."),
     "demo": Command("demo", "demo", "Build a sandbox and open the console on it."),
     "shop": Command("demo", "shop", "Generate the demo shop's SQLite database."),

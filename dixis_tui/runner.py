@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TextIO, TypeVar
 
-from dixis_tui import card, live
+from dixis_tui import live, outline
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
@@ -97,9 +97,9 @@ class Runner:
     def _publish(self) -> None:
         """For those who look on: what this run is, and from now on how far. It stops nobody's work where it fails."""
         try:
-            card.write(self.run_dir, self.plan, self.config)
+            outline.write(self.run_dir, self.plan, self.config)
         except OSError as error:
-            self.say(f"{self.run_dir / card.NAME} cannot be written: {error.strerror}; nobody can look on")
+            self.say(f"{self.run_dir / outline.NAME} cannot be written: {error.strerror}; nobody can look on")
         self._publisher = live.Publisher(self.run_dir)
 
     def _folded(self) -> RunState:

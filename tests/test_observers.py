@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from dixis_tui import card, live
+from dixis_tui import live, outline
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
 from dixis_tui.journal import Journal
@@ -102,7 +102,7 @@ def dixis(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "dixis_tui.cli", *map(str, words)]
 
 
-def test_the_card_shows_the_plan_and_no_secret(settings: Config, tmp_path: Path) -> None:
+def test_the_outline_shows_the_plan_and_no_secret(settings: Config, tmp_path: Path) -> None:
     with Runner(plan(), settings) as runner:
         assert settings.target.admin is not None
         settings.target.admin.password.resolve("it")
@@ -112,7 +112,7 @@ def test_the_card_shows_the_plan_and_no_secret(settings: Config, tmp_path: Path)
         text = path.read_bytes().decode("utf-8", "replace")
         assert [secret for secret in SECRETS if secret in text] == [], path
         assert path.stat().st_mode & 0o077 == 0 or path.name == "console.log", path
-    shown, config = card.read(tmp_path / "run")
+    shown, config = outline.read(tmp_path / "run")
     for phase, known in zip((*shown.phases, shown.rollback), (*plan().phases, plan().rollback), strict=True):
         assert replace(phase, steps=()) == replace(known, steps=())
         for step, same in zip(phase.steps, known.steps, strict=True):
@@ -125,7 +125,7 @@ def test_the_card_shows_the_plan_and_no_secret(settings: Config, tmp_path: Path)
 
 def test_a_plan_that_is_looked_at_does_nothing(settings: Config, tmp_path: Path) -> None:
     Runner(plan(), settings).close()
-    shown, config = card.read(tmp_path / "run")
+    shown, config = outline.read(tmp_path / "run")
     with Runner(shown, config, watch=True) as watching:
         with pytest.raises(NotNowError, match="only watches"):
             watching.record("signed", {"step": "data.gate"})
@@ -139,7 +139,7 @@ def test_a_plan_that_is_looked_at_does_nothing(settings: Config, tmp_path: Path)
 
 def test_a_watcher_hears_progress_log_and_pause(settings: Config, tmp_path: Path) -> None:
     with Runner(plan(), settings) as runner:
-        shown, config = card.read(tmp_path / "run")
+        shown, config = outline.read(tmp_path / "run")
         with Runner(shown, config, watch=True) as watching:
             heard: list[Notice] = []
             watching.listen(heard.append)

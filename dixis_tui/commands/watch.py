@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from dixis_tui import card, config
+from dixis_tui import config, outline
 from dixis_tui.commands.shared import Options, common
 from dixis_tui.model import OK
 from dixis_tui.runner import Runner
@@ -22,7 +22,7 @@ def watch(directory: Path) -> None:
 
     It needs neither the configuration nor a password, writes nothing, and shows what the driving console does.
     """
-    plan, settings = card.read(directory)
+    plan, settings = outline.read(directory)
     from dixis_tui.app import ConsoleApp
 
     with Runner(plan, settings, watch=True) as runner:
@@ -42,7 +42,7 @@ def serve(options: Options, directory: Path | None, port: int) -> None:
     from dixis_tui import serving
 
     folder = (directory or config.load(options.config, rollback=True).run.directory).resolve()
-    card.read(folder)  # refuse at once what no browser could show
+    outline.read(folder)  # refuse at once what no browser could show
 
     def told(link: str) -> None:
         lines = ["Read-only, on this machine, until Ctrl+C. The link works once:", f"  {link}"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from dixis_tui import config, outline
+from dixis_tui.commands.console import need_terminal
 from dixis_tui.commands.shared import Options, common
 from dixis_tui.model import OK
 from dixis_tui.runner import Runner
@@ -23,6 +24,7 @@ def watch(directory: Path) -> None:
     It needs neither the configuration nor a password, writes nothing, and shows what the driving console does.
     """
     plan, settings = outline.read(directory)
+    need_terminal()
     from dixis_tui.app import ConsoleApp
 
     with Runner(plan, settings, watch=True) as runner:

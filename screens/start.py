@@ -188,9 +188,10 @@ class QuestionsScreen(Screen[None]):
         """Try a part once nothing has been typed for a moment."""
         if part in self._waiting:
             self._waiting[part].stop()
-        self._waiting[part] = self.set_timer(PAUSE, lambda: self._begin(part))
+        self._waiting[part] = self.set_timer(PAUSE, lambda: self.begin(part))
 
-    def _begin(self, part: str) -> None:
+    def begin(self, part: str) -> None:
+        """Try a part with the answers there are now, unless that was done, or a password is being typed."""
         now = self.answers
         if isinstance(self.focused, Input) and _question(self.focused).secret and part == TARGET:
             return  # it is tried when the password has been typed to its end

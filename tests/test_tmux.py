@@ -48,6 +48,12 @@ class Night:
                 screen.see(gone="Refuse")
                 until(lambda known=known: len(self._signatures()) > known)  # type: ignore[misc]
 
+    def see_done(self, screen: Terminal, phase: str) -> None:
+        """Wait until every step of a phase has settled, and the screen says so."""
+        steps = self.plan.phase(phase).steps
+        until(lambda: all(self.status(step.id).settled for step in steps), within=90)
+        screen.see(f"{len(steps)}/{len(steps)}", "Next")
+
     def _signatures(self) -> list[object]:
         return [event for event in Journal(self.run, create=False).events if event.kind == "signed"]
 
@@ -65,9 +71,9 @@ def test_the_night_in_a_terminal_that_is_lost_in_the_middle_of_the_copy(
         night.run_phase(screen, asked=False)
         screen.see("A person", "Enter signs", within=90)
         night.sign_phase(screen, "preflight")
-        screen.see("Preflight is done")
+        night.see_done(screen, "preflight")
         night.run_phase(screen)
-        screen.see("Schema is done", within=60)
+        night.see_done(screen, "schema")
         night.run_phase(screen)
         screen.see("running data.financial", "order_items", within=60)
         console = children(screen.process)[-1]
@@ -80,19 +86,20 @@ def test_the_night_in_a_terminal_that_is_lost_in_the_middle_of_the_copy(
     with terminal(night.command) as screen:
         screen.see("REHEARSAL", "Financial data", "was interrupted", "carries on")
         night.run_phase(screen)
-        screen.see("Data is done", within=60)
+        night.see_done(screen, "data")
         dixis(world, "verify")  # every value is there, and once, whatever was cut off
         night.run_phase(screen)
-        screen.see("Assets is done", within=60)
+        night.see_done(screen, "assets")
         night.run_phase(screen, asked=False)
         screen.see("4 Validation", "A person", "Enter signs", within=60)
         night.sign_phase(screen, "validation")
-        screen.see("Validation is done")
+        night.see_done(screen, "validation")
         night.run_phase(screen)
         screen.see("5 Cutover", "A person", "T+", within=60)
         night.sign_phase(screen, "cutover", Kind.GATE)
         night.run_phase(screen)
-        screen.see("Cutover is done", "window closed", within=60)
+        night.see_done(screen, "cutover")
+        screen.see("window closed")
         night.run_phase(screen, asked=False)
         screen.see("Every step of the plan is done", within=60)
         screen.press("C-r")

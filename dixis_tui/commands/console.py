@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from dixis_tui.commands.shared import Options, common, opened
+from dixis_tui.commands.shared import Options, common, importing, opened
 from dixis_tui.model import OK, DixisError
 
 
@@ -26,7 +26,8 @@ def console(ctx: click.Context, watch: bool = False) -> None:
         need_terminal()
         if not watch:
             runner.config.ask_for_secrets()
-        from dixis_tui.app import ConsoleApp
+        with importing():
+            from dixis_tui.app import ConsoleApp
 
         sys.exit(ConsoleApp(runner).run() or OK)
 

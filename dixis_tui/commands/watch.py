@@ -10,7 +10,7 @@ import click
 
 from dixis_tui import config, outline
 from dixis_tui.commands.console import need_terminal
-from dixis_tui.commands.shared import Options, common
+from dixis_tui.commands.shared import Options, common, importing
 from dixis_tui.model import OK
 from dixis_tui.runner import Runner
 
@@ -25,7 +25,8 @@ def watch(directory: Path) -> None:
     """
     plan, settings = outline.read(directory)
     need_terminal()
-    from dixis_tui.app import ConsoleApp
+    with importing():
+        from dixis_tui.app import ConsoleApp
 
     with Runner(plan, settings, watch=True) as runner:
         sys.exit(ConsoleApp(runner).run() or OK)

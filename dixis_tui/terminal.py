@@ -50,15 +50,20 @@ class TerminalDriver(LinuxDriver):
     """Textual's driver for a terminal that may go away."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._lost = threading.Event()
         super().__init__(*arguments, **options)
         self._file: Any = Output(self._file)
-        self._lost = threading.Event()
 
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
         self._loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         self._loop.add_signal_handler(signal.SIGTERM, self._told_to_end)
         self._loop.call_later(LOOK, self._look)
+
+    def _sigcont_application(self, *arguments: Any) -> None:
+        """SIGCONT comes with the loss of a terminal, too; only one that was suspended is started again."""
+        if self._must_signal_resume and not self._lost.is_set():
+            super()._sigcont_application(*arguments)
 
     def close(self) -> None:
         self._loop.remove_signal_handler(signal.SIGHUP)

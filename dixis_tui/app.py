@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -40,6 +41,7 @@ from screens.sign import Answer, SignDialog
 from screens.view import View
 
 TICK = 0.1  # seconds between two looks at what has come in
+TURN = 0.001  # seconds a thread of the copy may keep Python while a key waits; a fifth of what is usual
 WATCH = 0.5  # seconds between two looks at a run that another console drives
 LOG_BACKLOG = 2000  # lines waiting for the log pane; older ones are in console.log
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
@@ -84,6 +86,8 @@ class ConsoleApp(App[int]):
         return RunScreen(self.runner, self._board)
 
     def on_mount(self) -> None:
+        self._turns = sys.getswitchinterval()
+        sys.setswitchinterval(TURN)
         forget = self.runner.listen(self._heard)
         self._forget: Callable[[], None] = forget
         self.set_interval(TICK, self._tick)
@@ -92,6 +96,7 @@ class ConsoleApp(App[int]):
             self.set_interval(WATCH, self._read_again)
 
     def on_unmount(self) -> None:
+        sys.setswitchinterval(self._turns)
         self._forget()
 
     @property

@@ -15,7 +15,7 @@ import humanize
 import tomli
 from pydantic import ValidationError
 
-from dixis_tui import outline, source, target
+from dixis_tui import glance, source, target
 from dixis_tui.config import Config, ConfigError, Ssh, Target
 from dixis_tui.host import Host, LocalHost, SshHost
 from dixis_tui.journal import Lock
@@ -269,7 +269,7 @@ def _run_in(folder: Path) -> FoundRun | None:
         facts = journal.stat()
         if not stat.S_ISREG(facts.st_mode):
             return None
-        _, config = outline.read(folder)
+        _, config = glance.read(folder)
         driven = Lock(folder).held()
     except (OSError, DixisError):
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -15,21 +16,25 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from rich.terminal_theme import TerminalTheme
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerError
 
 import screens
+from dixis_tui import telling
 from dixis_tui.journal import Event
 from dixis_tui.model import FAILED, DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
 from dixis_tui.terminal import TerminalDriver
-from screens import requests, words
+from dixis_tui.watching import Watching
+from screens import requests, themes, words
 from screens.board import Board
 from screens.confirm import ConfirmDialog
 from screens.help import HelpScreen
@@ -39,6 +44,7 @@ from screens.rollback import RollbackScreen
 from screens.run import RunScreen
 from screens.sign import Answer, SignDialog
 from screens.view import View
+from screens.watch import WatchScreen
 
 TICK = 0.1  # seconds between two looks at what has come in
 TURN = 0.001  # seconds a thread of the copy may keep Python while a key waits; a fifth of what is usual
@@ -64,7 +70,9 @@ class ConsoleApp(App[int]):
     def __init__(self, runner: Runner) -> None:
         # The terminal's own colours, said before the theme is set: with NO_COLOR the filter is chosen right there.
         super().__init__(ansi_color=True)
-        self.theme = "ansi-dark"
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        self.theme = _theme(runner)
         self.ansi_color = None
         self.runner = runner
         self._board = Board()
@@ -76,11 +84,25 @@ class ConsoleApp(App[int]):
         self._confirmed = False
         self._leaving = False
         self._gone = False
+        self._watching: Watching | None = None
+        self._sampling: Worker[None] | None = None
 
     def get_driver_class(self) -> type[Driver]:
         """A terminal may go away; in a browser there is none."""
         chosen = super().get_driver_class()
         return TerminalDriver if chosen is LinuxDriver else chosen
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"line": self.current_theme.foreground or "ansi_default"}
+
+    @property
+    def ansi_theme(self) -> TerminalTheme:
+        """What the colours that texts name look like in the theme of the moment."""
+        return themes.MEANINGS.get(self.theme, super().ansi_theme)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, NoColor()] if self.theme == "monochrome" and not self.no_color else filters
 
     def get_default_screen(self) -> Screen[None]:
         return RunScreen(self.runner, self._board)
@@ -98,6 +120,8 @@ class ConsoleApp(App[int]):
     def on_unmount(self) -> None:
         sys.setswitchinterval(self._turns)
         self._forget()
+        if self._watching:
+            self._watching.close()
 
     @property
     def busy(self) -> bool:
@@ -131,6 +155,7 @@ class ConsoleApp(App[int]):
     def _clock(self) -> None:
         for view in self._views():
             view.show_clock()
+        self._watch_on()
 
     async def _read_again(self) -> None:
         """For a watcher: take in what the driving console recorded and said."""
@@ -329,26 +354,37 @@ class ConsoleApp(App[int]):
         signed = {signature.role for signature in self.runner.state.step(step.id).signatures}
         roles = sorted(step.roles or ("operator",), key=lambda role: role in signed)
         expected = [(role, self._expected(role)) for role in roles]
+        evidence = [*self._evidence(step), *await asyncio.to_thread(self._keys, expected)]
         answer, problem = None, ""
         while True:
-            dialog = SignDialog(
-                step.title, self._evidence(step), expected, yes="Sign", no="Refuse", last=answer, problem=problem
-            )
+            dialog = SignDialog(step.title, evidence, expected, yes="Sign", no="Refuse", last=answer, problem=problem)
             answer = await self.push_screen_wait(dialog)
             if answer is None:
                 return
             try:
-                self._take(step, answer)
-            except NotNowError as error:
+                told = await asyncio.to_thread(self._take, step, answer)
+            except DixisError as error:
                 problem = " ".join(error.lines())
             else:
+                self.notify(told, markup=False)
                 return
 
-    def _take(self, step: Step, answer: Answer) -> None:
+    def _take(self, step: Step, answer: Answer) -> str:
+        """Record a person's answer; what to tell them. Their key may wait for a touch."""
+        more = ""
         if not answer.yes:
             self.runner.reject(step.id, role=answer.role, name=answer.name, note=answer.note)
         elif self.runner.sign(step.id, role=answer.role, name=answer.name, note=answer.note) is None:
-            self.notify(f"Signed as {answer.role}; more signatures are needed.", markup=False)
+            more = "; more signatures are needed"
+        return f"{answer.name}, {answer.role}: {telling.signed_how(self.runner.events)}{more}."
+
+    def _keys(self, expected: Sequence[tuple[str, str]]) -> list[str]:
+        """How each person who is expected would sign."""
+        lines = []
+        for name in dict.fromkeys(name for _, name in expected if name):
+            key, why = self.runner.key_of(name)
+            lines.append(f"{name} signs with {key.fingerprint}" if key else f"{name} signs by name only: {why}")
+        return lines
 
     async def _waive(self, step: Step) -> None:
         answer, problem = None, ""
@@ -360,20 +396,15 @@ class ConsoleApp(App[int]):
             if answer is None:
                 return
             try:
-                self.runner.waive(step.id, name=answer.name, note=answer.note)
-            except NotNowError as error:
+                await asyncio.to_thread(self.runner.waive, step.id, name=answer.name, note=answer.note)
+            except DixisError as error:
                 problem = " ".join(error.lines())
             else:
                 return
 
     def _expected(self, role: str) -> str:
         """Who the configuration expects in a role; the operator where nobody is asked for by role."""
-        people = self.runner.config.people.model_dump()
-        return (
-            self.runner.operator
-            if role == "operator"
-            else str(people.get(role.replace(" ", "_").replace("-", "_"), ""))
-        )
+        return self.runner.operator if role == "operator" else self.runner.config.people.named(role)
 
     def _evidence(self, step: Step) -> list[str]:
         """What a signer should read: why, who has signed, and how the steps before it ended."""
@@ -419,6 +450,39 @@ class ConsoleApp(App[int]):
             if isinstance(screen, RollbackScreen):
                 screen.ended()
 
+    # The watch of the server
+
+    def _watch_on(self) -> None:
+        """Sample and look when it is time: from the switch on, and wherever the screen was opened before."""
+        if self._watching is None and self.runner.state.switched and not self.runner.watch:
+            self._begin_to_watch()
+        idle = self._sampling is None or self._sampling.is_finished
+        if self._watching and idle and self._watching.due():
+            self._sampling = self.run_worker(self._look(self._watching), group="sampling", exit_on_error=False)
+
+    def _begin_to_watch(self) -> Watching:
+        host = self.runner.ask(lambda context: context.app_host)
+        self._watching = Watching(self.runner.config, host, drives=not self.runner.watch)
+        return self._watching
+
+    async def _look(self, watching: Watching) -> None:
+        taken = await asyncio.to_thread(watching.step)
+        for view in self._views():
+            view.show_samples()
+        for one in taken.began if taken else ():
+            if one.rule.rollback:
+                self.runner.record("trigger-stands", {"name": one.rule.says(), "value": one.value, "since": one.since})
+            self.notify(one.rule.says(), severity="warning", markup=False)
+        for rule, crossing in taken.ended if taken else ():
+            if rule.rollback:
+                fell = {"name": rule.says(), "worst": crossing.worst, "ended": crossing.ended}
+                self.runner.record("trigger-fell", fell)
+
+    def action_monitor(self) -> None:
+        if not any(isinstance(screen, WatchScreen) for screen in self.screen_stack):
+            self.push_screen(WatchScreen(self.runner, self._watching or self._begin_to_watch()))
+            self._watch_on()
+
     # Keys that work everywhere
 
     def action_rollback(self) -> None:
@@ -431,6 +495,12 @@ class ConsoleApp(App[int]):
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen())
+
+    def action_theme(self, name: str = "") -> None:
+        """Change to that theme, or to the next one."""
+        here = themes.NAMES.index(self.theme) if self.theme in themes.NAMES else -1
+        self.theme = name or themes.NAMES[(here + 1) % len(themes.NAMES)]
+        self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
 
     async def action_quit(self) -> None:
         """Leave; asks first while something is at work, and then waits for its safe point."""
@@ -476,6 +546,16 @@ class ConsoleApp(App[int]):
         self.exit(FAILED)
 
 
+def _theme(runner: Runner) -> str:
+    """The theme the environment asks for, else the configuration. Raises DixisError for one there is not."""
+    name = os.environ.get("DIXIS_THEME") or runner.config.console.theme
+    if name not in themes.NAMES:
+        raise DixisError(
+            f"There is no theme named {name!r}.", next_step=f"set DIXIS_THEME to one of: {', '.join(themes.NAMES)}"
+        )
+    return name
+
+
 def _until_a_person(steps: Sequence[Step]) -> list[Step]:
     """The steps that run by themselves before the first that needs a person."""
     ahead: list[Step] = []
@@ -486,9 +566,12 @@ def _until_a_person(steps: Sequence[Step]) -> list[Step]:
     return ahead
 
 
-async def picture(runner: Runner, path: Path, size: tuple[int, int] = (120, 36), keys: Sequence[str] = ()) -> None:
+async def picture(
+    runner: Runner, path: Path, *, size: tuple[int, int] = (120, 36), keys: Sequence[str] = (), theme: str = ""
+) -> None:
     """Write the console as an SVG after keys were pressed, each waited for; columns and rows in size."""
     app = ConsoleApp(runner)
+    app.theme = theme or app.theme
     async with app.run_test(size=size) as pilot:
         for key in keys:
             await pilot.press(key)

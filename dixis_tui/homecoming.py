@@ -23,6 +23,7 @@ from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
 from dixis_tui.model import DixisError, Outcome, Progress, Status
 from dixis_tui.normalise import Form
+from dixis_tui.phrase import counted
 from dixis_tui.proof import (
     SEGMENT_ROWS,
     WHOLE_ROWS,
@@ -45,12 +46,16 @@ Value = int | float | str | bytes | None
 
 @dataclass
 class Brought:
-    """Rows written into the copy, and those that were not because both sides had changed them."""
+    """Rows written into the copy, and those that were not because both sides had changed them.
+
+    grown: tables and columns that only the target has by now, or has no more.
+    """
 
     inserted: int = 0
     updated: int = 0
     deleted: int = 0
     conflicts: list[dict[str, Any]] = field(default_factory=list)
+    grown: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -98,6 +103,7 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
             ThreadPoolExecutor(1, thread_name_prefix="target") as thread,
         ):
             normalise.prepare(source)
+            brought.grown = structure.grown(ctx, view)
             for number, table in enumerate(tables, 1):
                 ctx.check_stop()
                 sides = Sides(source, view, thread, table, NO_HOUR_TWICE, SEGMENT_ROWS)
@@ -105,7 +111,7 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
                     _Table(ctx, sides, source, copy, brought, sure=sure).bring()
                 except (sqlite3.Error, OverflowError) as error:
                     raise HomecomingError(f"{table.name}: SQLite refuses a row from MySQL: {error}.") from error
-                if table.job.table.sequence is not None:
+                if table.job.table.autoincrement:
                     _carry_number(copy, view, table.job.table.name, table.name)
                 ctx.progress(Progress(step, "tables compared", number, len(tables), "tables", note=str(brought)))
         for sql in triggers:
@@ -136,6 +142,8 @@ def _carry_number(copy: sqlite3.Connection, target: TargetConnection, name: str,
     """Let SQLite give out no number that the target has given out since."""
     last = structure.next_number(target, there) - 1
     copy.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, name))
+    if last and not copy.execute("SELECT changes()").fetchone()[0]:
+        copy.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, last))
 
 
 def _without_triggers(copy: sqlite3.Connection) -> list[bytes]:
@@ -153,9 +161,8 @@ def _check(copy: sqlite3.Connection, before: int) -> None:
     orphans = copy.execute("PRAGMA foreign_key_check").fetchall()
     if len(orphans) > before:
         table = orphans[-1][0].decode()
-        raise HomecomingError(
-            f"With the rows from MySQL {len(orphans) - before} rows refer to nothing, the last in {table}."
-        )
+        astray = counted(len(orphans) - before, "row refers", "rows refer")
+        raise HomecomingError(f"With the rows from MySQL {astray} to nothing, the last in {table}.")
 
 
 def _prove(ctx: Context, live: Snapshot) -> None:
@@ -164,7 +171,7 @@ def _prove(ctx: Context, live: Snapshot) -> None:
     comparison = Comparison(home, ctx.config.target, lambda *_: ctx.check_stop(), time_zone=NO_HOUR_TWICE)
     for proof in comparison.run(_tables(as_of(ctx, home))):
         if proof.status != "equal":
-            places = f"{proof.differences_total} differences"
+            places = f"{counted(proof.differences_total, 'difference')}"
             raise HomecomingError(f"{proof.table}: the copy is not what MySQL holds: {proof.message or places}.")
 
 
@@ -392,4 +399,7 @@ def told(brought: Brought) -> Iterator[str]:
     tables: dict[str, int] = {}
     for one in brought.conflicts:
         tables[one["table"]] = tables.get(one["table"], 0) + 1
-    yield from (f"{table}: {count} rows were changed on both sides" for table, count in tables.items())
+    yield from (
+        f"{table}: {counted(count, 'row was', 'rows were')} changed on both sides" for table, count in tables.items()
+    )
+    yield from brought.grown

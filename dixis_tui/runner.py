@@ -13,15 +13,27 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, TextIO, TypeVar
 
-from dixis_tui import live, outline
+from dixis_tui import glance, live, outline, people, signatures
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
 from dixis_tui.host import Host, LocalHost, SshHost, open_host
-from dixis_tui.journal import CONFIRMED, WAITS_FOR, Event, Journal, Lock, RunState, advance, fold, interrupted
+from dixis_tui.journal import (
+    CONFIRMED,
+    WAITS_FOR,
+    Event,
+    Journal,
+    Lock,
+    RunState,
+    Signature,
+    advance,
+    fold,
+    interrupted,
+    now,
+)
 from dixis_tui.model import FAILED, DixisError, Example, Finding, Kind, Outcome, Progress, Status, StoppedError, skipped
 from dixis_tui.step import Phase, Plan, Step
 
@@ -54,6 +66,7 @@ class Runner:
 
     def __init__(self, plan: Plan, config: Config, *, watch: bool = False) -> None:
         self.plan = plan
+        self.today: Callable[[], date] = lambda: datetime.now().astimezone().date()
         self.config = config
         self.watch = watch
         self.run_dir = config.run.directory
@@ -89,6 +102,9 @@ class Runner:
                 )
             self._journal.append("console-attached", {"operator": self.operator})
             self._publish()
+            planned = outline.of(plan, config)
+            if outline.recorded(self._journal.events) != planned:
+                self._journal.append(outline.PLAN, planned.model_dump(mode="json"))
         self._was_driven = self.driven()
         self._state = self._folded()
         if not watch:
@@ -97,9 +113,9 @@ class Runner:
     def _publish(self) -> None:
         """For those who look on: what this run is, and from now on how far. It stops nobody's work where it fails."""
         try:
-            outline.write(self.run_dir, self.plan, self.config)
+            glance.write(self.run_dir, self.plan, self.config)
         except OSError as error:
-            self.say(f"{self.run_dir / outline.NAME} cannot be written: {error.strerror}; nobody can look on")
+            self.say(f"{self.run_dir / glance.NAME} cannot be written: {error.strerror}; nobody can look on")
         self._publisher = live.Publisher(self.run_dir)
 
     def _folded(self) -> RunState:
@@ -190,24 +206,37 @@ class Runner:
 
     def phase_status(self, phase: Phase) -> Status:
         """One word for a phase: the worst of its steps once one has ended, pending before the first has begun."""
-        statuses = [self._state.step(step.id).status for step in phase.steps]
-        for worst in (Status.RUNNING, Status.ERROR, Status.FAIL, Status.INTERRUPTED):
-            if worst in statuses:
-                return worst
-        if all(status.settled for status in statuses):
-            return Status.WARN if Status.WARN in statuses else Status.PASS
-        return Status.PENDING
+        return outline.standing([self._state.step(step.id).status for step in phase.steps])
 
     def settled(self, phase: Phase) -> bool:
-        return all(self._state.step(step.id).status.settled for step in phase.steps)
+        """Whether nothing of a phase is open today."""
+        return all(self._state.step(step.id).status.settled or self.too_early(step) for step in phase.steps)
 
     def next_step(self) -> Step | None:
-        """The first step of the plan that is not settled; None when all is done."""
+        """The first step of the plan that is not settled and whose day has come; None when there is none."""
         for phase in self.plan.phases:
             for step in phase.steps:
-                if not self._state.step(step.id).status.settled:
+                if not self._state.step(step.id).status.settled and not self.too_early(step):
                     return step
         return None
+
+    def too_early(self, step: Step) -> str:
+        """Why a step's day has not come, empty when it has or it has none."""
+        if not step.day:
+            return ""
+        due = self._state.day(step.day)
+        if due is None:
+            return f"day {step.day} of the week after is counted from the opening of the shop on the target"
+        return f"day {step.day} is {due:%A, %d %B}" if due > self.today() else ""
+
+    def missed(self) -> list[Step]:
+        """Sign-offs whose day is over without a signature."""
+        found = []
+        for step in (step for phase in self.plan.phases for step in phase.steps if step.day):
+            due = self._state.day(step.day)
+            if due is not None and due < self.today() and not self._state.step(step.id).status.settled:
+                found.append(step)
+        return found
 
     def obstacle(self, step: Step) -> str | None:
         """Why a step cannot run now; None when it can. Checks and the rollback can always run."""
@@ -218,7 +247,9 @@ class Runner:
         return self._order(step)
 
     def _order(self, step: Step) -> str | None:
-        """What the plan's order has against a step now."""
+        """What the plan's order, or the calendar, has against a step now."""
+        if early := self.too_early(step):
+            return early
         phase = self.plan.phase_of(step.id)
         if step.kind is Kind.CHECK or phase is self.plan.rollback:
             return None
@@ -237,7 +268,7 @@ class Runner:
                 if not self._state.step(before.id).status.settled:
                     return f"{before.id} comes first ({self._state.step(before.id).status})"
         for before in phase.steps:
-            if before is step:
+            if before is step or step.day:  # a day's sign-off waits for no other step of the phase
                 return None
             status = self._state.step(before.id).status
             if not status.settled and not (step.kind is Kind.SIGNOFF and before.kind is Kind.SIGNOFF):
@@ -447,38 +478,41 @@ class Runner:
             )
         phases = (phase, *(self.plan.phase(name) for name in phase.invalidates))
         kept = phase.steps[: phase.steps.index(since)] if since else ()
-        every = only or [step for one in phases for step in one.steps if step not in kept]
+        # What was signed for a day stays signed: nobody can go back to that day.
+        every = only or [step for one in phases for step in one.steps if step not in kept and not step.day]
         begun = [step.id for step in every if step.id in self._state.steps]
         if begun:
             self.record("phase-reset", {"steps": begun})
 
-    def sign(self, step_id: str, *, role: str, name: str, note: str) -> Outcome | None:
+    def sign(self, step_id: str, *, role: str, name: str, note: str, key: bool = True) -> Outcome | None:
         """A person confirms a step. The outcome once nothing is missing any more, else None.
 
+        It is signed with the person's SSH key where one is at hand and key is true.
         Raises NotNowError when it is too early, the role is not asked for, or one person would sign for two.
         """
         step = self.plan.step(step_id)
         self._check_signer(step, role, name)
         roles = step.roles or ("operator",)
         name = name.strip()
-        others = {s.role: s.name for s in self._state.step(step.id).signatures if s.role != role}
+        mine, why = self.key_of(name) if key else (None, "nobody was asked")
+        others = {s.role: s for s in self._state.step(step.id).signatures if s.role != role}
         complete = set(roles) == {*others, role}
-        people = {signer.casefold() for signer in (*others.values(), name)}
-        if complete and len(people) < min(2, len(roles)):
+        signers = [(one.name, one.fingerprint) for one in others.values()]
+        signers.append((name, mine.fingerprint if mine else ""))
+        if complete and people.count(signers) < min(2, len(roles)):
             raise NotNowError(
                 f"{step.id} wants at least two different people; {name} would be the only one.",
                 safe="nothing was signed",
-                next_step=f"have another person sign as {role}",
+                next_step=f"have another person sign as {role}, with a name and a key of their own",
             )
-        self.record("signed", {"step": step.id, "role": role, "name": name, "note": note})
+        self._record_signed("signed", {"step": step.id, "role": role, "name": name, "note": note}, mine, why)
         if not complete:
             return None
-        signatures = {signature.role: signature for signature in self._state.step(step.id).signatures}
-        lines = [f"{s.role}: {s.name}, {s.at}{', ' + s.note if s.note else ''}" for s in signatures.values()]
+        signed = {signature.role: signature for signature in self._state.step(step.id).signatures}
         outcome = Outcome(
             status=Status.PASS,
-            summary="signed by " + ", ".join(s.name for s in signatures.values()),
-            evidence=tuple(lines),
+            summary="signed by " + ", ".join(s.name for s in signed.values()),
+            evidence=tuple(_signature_line(s) for s in signed.values()),
         )
         self.record("step-finished", {"step": step.id, "outcome": outcome.model_dump(mode="json")})
         return outcome
@@ -489,6 +523,7 @@ class Runner:
         Raises NotNowError where sign() would, and when no reason is given.
         """
         self._check_signer(self.plan.step(step_id), role, name)
+        name = name.strip()
         if not note.strip():
             raise NotNowError(f"{step_id} cannot be refused without a reason.", next_step="say what is wrong")
         outcome = Outcome(
@@ -496,8 +531,36 @@ class Runner:
             summary=f"refused by {name} ({role}): {note}",
             remedy=("mend what is named, then sign again; or roll back",),
         )
-        self.record("refused", {"step": step_id, "outcome": outcome.model_dump(mode="json")})
+        said = {"step": step_id, "role": role, "name": name, "note": note, "outcome": outcome.model_dump(mode="json")}
+        self._record_signed("refused", said, *self.key_of(name))
         return outcome
+
+    def key_of(self, name: str) -> tuple[signatures.Key | None, str]:
+        """The SSH key at hand with which this person would sign; else None, and why by name only."""
+        settings = self.config.people
+        try:
+            return signatures.key_of(name, self.operator, settings.allowed_signers, settings.keys)
+        except signatures.SigningError as error:
+            return None, error.what
+
+    def _record_signed(self, kind: str, data: Mapping[str, Any], key: signatures.Key | None, why: str) -> None:
+        """Record what a person says, signed with their key where there is one.
+
+        Nothing else is recorded between the event that is signed over and this one.
+        """
+        with self._recording:
+            at = now()
+            if key is not None:
+                what = signatures.text(self._state.run_id, kind, data, at, self._journal.last_hash)
+                try:
+                    armour = signatures.sign(key, what)
+                except signatures.SigningError as error:
+                    why = error.what
+                else:
+                    ssh = {"key": key.public, "fingerprint": key.fingerprint, "signature": armour}
+                    self.record(kind, {**data, "ssh": ssh}, at=at)
+                    return
+            self.record(kind, {**data, "by_name_only": why}, at=at)
 
     def _check_signer(self, step: Step, role: str, name: str) -> None:
         self._allow_writing()
@@ -528,17 +591,20 @@ class Runner:
             raise NotNowError(
                 f"{step_id} cannot be waived: what it asks must be so.", next_step="mend what it names, or roll back"
             )
+        if not name.strip():
+            raise NotNowError(f"{step_id} cannot be waived without a name.", next_step="say who takes responsibility")
         if not note.strip():
             raise NotNowError(
                 f"{step_id} cannot be waived without a reason.", next_step="say why it may be passed over"
             )
-        self.record("step-waived", {"step": step_id, "name": name, "note": note})
+        name = name.strip()
+        self._record_signed("step-waived", {"step": step_id, "name": name, "note": note}, *self.key_of(name))
 
-    def record(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
-        """An event into the journal, then to the listeners."""
+    def record(self, kind: str, data: Mapping[str, Any] | None = None, *, at: str = "") -> None:
+        """An event into the journal, then to the listeners. at: its time, where it was signed with it."""
         self._allow_writing()
         with self._recording:
-            added = self._journal.append(kind, data)
+            added = self._journal.append(kind, data, at=at)
             self._state = advance(self._state, added)
         self._tell(added)
 
@@ -609,6 +675,11 @@ class Runner:
                 ),
             }
         )
+
+
+def _signature_line(signature: Signature) -> str:
+    key = f", key {signature.fingerprint}" if signature.fingerprint else ", by name only"
+    return f"{signature.role}: {signature.name}, {signature.at}{f', {signature.note}' if signature.note else ''}{key}"
 
 
 def _outcome_of(step: Step, error: Exception) -> Outcome:

@@ -15,6 +15,7 @@ from dixis_tui.context import Context
 from dixis_tui.differences import Difference
 from dixis_tui.expressions import lower
 from dixis_tui.model import DixisError, Kind, Outcome, Status, failed, passed, warned
+from dixis_tui.phrase import counted
 from dixis_tui.readings import names_on, read_source
 from dixis_tui.rows import Field
 from dixis_tui.shape import Definition, ShapeColumn
@@ -34,8 +35,6 @@ from dixis_tui.translate import Abilities, Finding, TargetTable, Translation, de
 # Findings about values, which a conversion can mend.
 VALUE_KINDS = frozenset({"values", "moments", "fraction", "inexact", "datetimes", "charset"})
 TWIN = "_dixis_twin"
-# Tables of our own on the target begin like this; they are never taken for the shop's.
-OWN = "_dixis_"
 LISTED = "findings-listed"
 
 
@@ -257,7 +256,7 @@ def check_differences(ctx: Context) -> Outcome:
         names = names_on(ctx, connection, schema)
         found = differences.compare(source, connection, target, schema, contents, names, kept, ctx.check_stop)
         extra = differences.extra_tables(connection, schema, names)
-        structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(OWN)])
+        structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(structure.OWN)])
     found = [_unless_declared(ctx.config, one) for one in found]
     blocking = [one for one in found if one.blocks]
     evidence = [
@@ -269,9 +268,9 @@ def check_differences(ctx: Context) -> Outcome:
         remedies = [f"{one.table}: {one.remedy}" for one in blocking if one.remedy]
         tables = {table.name: table for table in schema.tables}
         remedies += proposed_lines(ctx, [(tables[one.table], one.field) for one in blocking if one.field])
-        return failed(f"{len(blocking)} differences would stop the copy", evidence, remedies)
+        return failed(f"{counted(len(blocking), 'difference')} would stop the copy", evidence, remedies)
     if found:
-        return warned(f"{len(found)} differences, none of them stops the copy", evidence)
+        return warned(f"{counted(len(found), 'difference')}, none of them stops the copy", evidence)
     return passed("the tables artisan built hold everything the source has", evidence)
 
 
@@ -311,7 +310,7 @@ def make_tables(ctx: Context) -> Outcome:
         kept, leftovers, foreign = _compare(ctx, connection, translation.tables, there)
         if foreign:
             return failed(
-                f"{len(foreign)} tables are there already, hold rows and are built otherwise",
+                f"{counted(len(foreign), 'table')} with rows in it stood there before, built otherwise",
                 [f"differs: {line}" for line in foreign],
                 ["give [target] database another name, or drop these tables if they are not needed"],
             )
@@ -325,7 +324,7 @@ def make_tables(ctx: Context) -> Outcome:
         made_views = [name for name in translation.views if not any(f"view {name} could" in line for line in refused)]
         structure.record(ctx, connection, [table.name for table in translation.tables], made_views)
     made = len(translation.tables) - len(kept)
-    others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(OWN))
+    others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(structure.OWN))
     evidence = [
         f"created {made}, already there {len(kept)}, rebuilt empty leftovers {len(leftovers)}",
         f"foreign keys {sum(len(table.foreign_keys) for table in translation.tables)}",
@@ -335,7 +334,7 @@ def make_tables(ctx: Context) -> Outcome:
         *refused,
         *findings,
     ]
-    summary = f"{len(translation.tables)} tables, {made} created"
+    summary = f"{counted(len(translation.tables), 'table')}, {made} created"
     if refused or any(finding.needs_word for finding in translation.findings):
         return warned(summary, evidence, [f"{line}; write it anew by hand" for line in refused])
     return passed(summary, evidence)

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import pymysql
@@ -46,6 +47,11 @@ class TargetError(DixisError):
     def __init__(self, what: str, *, safe: str = "", next_step: str = "", code: int = 0) -> None:
         super().__init__(what, safe=safe, next_step=next_step)
         self.code = code
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no connection any more, or none came about; else the server has answered no."""
+        return self.code in (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 0)
 
 
 class _RefuseClearPassword:
@@ -300,7 +306,23 @@ class TargetConnection(_Connection):
 
     def wait_as_long_as_it_takes(self) -> None:
         """From now on an answer may take any time: building an index does."""
-        self._read_timeout = None
+        self.wait_at_most(None)
+
+    def wait_at_most(self, seconds: float | None) -> None:
+        """From now on an answer that takes longer is an error; None: it may take any time."""
+        self._read_timeout: float | None = seconds
+
+    @property
+    def certificate_ends(self) -> datetime | None:
+        """When the server's certificate ends; None without TLS."""
+        get = getattr(getattr(self, "_sock", None), "getpeercert", None)
+        ends = (get() or {}).get("notAfter") if get else None
+        return None if ends is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
+
+    def answer_within(self, seconds: float) -> None:
+        """From now on an answer that takes longer means that the connection is lost."""
+        driver: Any = self
+        driver._read_timeout = seconds
 
     def load(self, sql: str, stream: Iterable[bytes]) -> tuple[int, int]:
         """Run a LOAD DATA LOCAL statement with the stream as its file. Answers rows stored and number of warnings.

@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 
-from screens import words
+from screens import themes, words
 from screens.run import RunScreen
 
 
@@ -39,6 +39,8 @@ class ConsoleCommands(Provider):
             "Rollback", "Take the application back to SQLite; asks for a typed word", self._action("app.rollback")
         )
         yield Command("Help", "Keys and words", self._action("app.help"))
+        for name in themes.NAMES:
+            yield Command(f"Theme: {name}", "How the console looks", self._action(f"app.theme('{name}')"))
         screen = self.screen
         if isinstance(screen, RunScreen):
             yield from self._of_run(screen)

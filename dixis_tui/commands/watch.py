@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from dixis_tui import config, outline
+from dixis_tui import config, glance
 from dixis_tui.commands.console import need_terminal
 from dixis_tui.commands.shared import Options, common, importing
 from dixis_tui.model import OK
@@ -23,7 +23,7 @@ def watch(directory: Path) -> None:
 
     It needs neither the configuration nor a password, writes nothing, and shows what the driving console does.
     """
-    plan, settings = outline.read(directory)
+    plan, settings = glance.read(directory)
     need_terminal()
     with importing():
         from dixis_tui.app import ConsoleApp
@@ -45,7 +45,7 @@ def serve(options: Options, directory: Path | None, port: int) -> None:
     from dixis_tui import serving
 
     folder = (directory or config.load(options.config, rollback=True).run.directory).resolve()
-    outline.read(folder)  # refuse at once what no browser could show
+    glance.read(folder)  # refuse at once what no browser could show
 
     def told(link: str) -> None:
         lines = ["Read-only, on this machine, until Ctrl+C. The link works once:", f"  {link}"]

@@ -131,7 +131,8 @@ def _keeping(ctx: Context) -> tuple[str, str]:
 
 def send_command(ctx: Context, assets: Assets) -> list[str]:
     """The rsync command that sends the assets."""
-    limit = [f"--bwlimit={assets.bandwidth_kib}"] if assets.bandwidth_kib else []
+    kib = ctx.pace.bandwidth_kib
+    limit = [f"--bwlimit={kib}"] if kib else []
     return _command(ctx, assets, [*SEND, *limit, *_keeping(ctx)])
 
 
@@ -234,7 +235,7 @@ def _sync(ctx: Context, assets: Assets) -> Outcome:
                 )
             )
         elif line.strip():
-            ctx.say(line)
+            ctx.log(line, "debug")
 
     command = send_command(ctx, assets)
     ctx.say(f"$ {shlex.join(command)}")

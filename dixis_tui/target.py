@@ -17,6 +17,7 @@ from pymysql.constants import CR, ER
 
 from dixis_tui import config
 from dixis_tui.model import DixisError
+from dixis_tui.ran import Kind, ran
 
 if TYPE_CHECKING:
     _Connection = Connection[Any]
@@ -31,6 +32,8 @@ SQL_MODE = (
     "NO_ENGINE_SUBSTITUTION"
 )
 OLDEST: Mapping[Flavour, tuple[int, int]] = {"MySQL": (8, 0), "MariaDB": (10, 6)}
+# Statements that change nothing but how this session behaves.
+OF_THE_SESSION = ("SET NAMES ", "SET SESSION ", "START TRANSACTION ")
 # Bytes of a stream sent in one packet; larger ones measured no faster.
 PACKET = 1 << 20
 FACTS = (
@@ -241,6 +244,7 @@ def server_error(error: pymysql.MySQLError, doing: str) -> TargetError:
 
 def execute(connection: TargetConnection, sql: str, arguments: Sequence[Any] | None = None, *, show: str = "") -> int:
     """Run one statement; the number of rows it matched. Raises TargetError; show replaces the SQL in its message."""
+    connection.tell("ask" if sql.startswith(OF_THE_SESSION) else "sql", show or sql)
     try:
         with connection.cursor() as cursor:
             return int(cursor.execute(sql, arguments))
@@ -250,6 +254,7 @@ def execute(connection: TargetConnection, sql: str, arguments: Sequence[Any] | N
 
 def query(connection: TargetConnection, sql: str, arguments: Sequence[Any] | None = None) -> list[Row]:
     """All rows of a SELECT. Raises TargetError."""
+    connection.tell("ask", sql)
     try:
         with connection.cursor() as cursor:
             cursor.execute(sql, arguments)
@@ -308,6 +313,7 @@ class TargetConnection(_Connection):
         Raises TargetError; whatever the stream raises while it is read goes through, and the connection is closed.
         """
         self._stream = stream
+        self.tell("sql", sql)
         try:
             rows = self.query(sql)
         except pymysql.MySQLError as error:
@@ -315,6 +321,12 @@ class TargetConnection(_Connection):
         finally:
             self._stream = None
         return rows, self.warnings
+
+    def tell(self, kind: Kind, sql: str) -> None:
+        """Say what is about to be sent; values of its arguments are the shop's and are left out."""
+        there: Any = self
+        database = there.db.decode() if isinstance(there.db, bytes) else there.db or ""
+        ran(kind, f"{database} at {there.host}:{there.port}".strip(), f"{sql.rstrip(';')};")
 
     @property
     def flavour(self) -> Flavour:

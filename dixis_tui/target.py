@@ -326,7 +326,8 @@ class TargetConnection(_Connection):
         """Say what is about to be sent; values of its arguments are the shop's and are left out."""
         there: Any = self
         database = there.db.decode() if isinstance(there.db, bytes) else there.db or ""
-        ran(kind, f"{database} at {there.host}:{there.port}".strip(), f"{sql.rstrip(';')};")
+        server = f"{there.host}:{there.port}"
+        ran(kind, f"{database} at {server}" if database else server, f"{sql.rstrip(';')};")
 
     @property
     def flavour(self) -> Flavour:

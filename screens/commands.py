@@ -12,9 +12,8 @@ from textual.widget import Widget
 from dixis_tui.commandlog import Entry, Reader
 from dixis_tui.runner import Runner
 from screens import words
-from screens.listing import Column, Listing
-from screens.lists import ListScreen
-from screens.widgets import Detail
+from screens.listing import Column, Listing, tail
+from screens.lists import Below, ListScreen
 
 KINDS = {"sql": "sql", "ask": "question", "shell": "command", "file": "file"}
 STYLES = {"sql": "bold", "ask": "dim", "shell": "bold cyan", "file": "cyan"}
@@ -28,10 +27,6 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
         "Everything that was sent to the database or run on a host, as it was, secrets taken out. What a step runs"
         " again and again is one line with its count. Questions, which change nothing, are left out until v shows them."
     )
-    DEFAULT_CSS = """
-    CommandsScreen #detail { height: 8; }
-    CommandsScreen.-wide #detail { width: 1fr; height: 12; border-top: solid ansi_default; border-left: none; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "questions", "Questions", tooltip="show or leave out what only asked"),
         Binding("Y", "copy_all", "Copy all", tooltip="copy every command of the list"),
@@ -46,7 +41,7 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
         self._follow = True
 
     def below(self) -> Iterable[Widget]:
-        yield Detail()
+        yield Below()
 
     def show_state(self) -> None:
         self._entries += self._reader.new()
@@ -72,10 +67,16 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
 
     def cells(self, item: tuple[int, Entry]) -> list[Text]:
         one = item[1]
-        what = Text(f"{one.again:,} times again: " if one.again else "", "dim").append(" ".join(one.text.split()))
+        what = Text(f"again {one.again:,}×: " if one.again else "", "dim").append(" ".join(one.text.split()))
         where = [Text(one.where, "dim")] if self.wide else []
         kind = Text(KINDS[one.kind], STYLES[one.kind])
-        return [Text(words.local_time(one.at), "dim"), Text(one.step, "cyan"), kind, *where, what]
+        return [
+            Text(words.local_time(one.at), "dim"),
+            Text(tail(one.step, 22 if self.wide else 16), "cyan"),
+            kind,
+            *where,
+            what,
+        ]
 
     def plain(self, item: tuple[int, Entry]) -> str:
         one = item[1]
@@ -86,16 +87,16 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
         text = Text(f"{len(shown)} commands", "bold")
         text.append(f", {asked} questions {'among them' if self._questions else 'left out (v)'}")
         text.append(", following the newest" if self._follow else ", standing still (f follows)", "dim")
-        return text.append(f"\nAlso in {self._reader.path}; dixis log commands prints it", "dim")
+        return text.append(f"\nAlso in {self._reader.path}", "dim")
 
     def look(self, item: tuple[int, Entry] | None) -> None:
         if item is None:
-            self.query_one(Detail).show(Text("Nothing was run yet.", "dim"), top=True)
+            self.query_one(Below).show(Text("Nothing was run yet.", "dim"))
             return
         one = item[1]
         text = Text(f"{words.local_time(one.at)} {one.step or '-'}, {one.where}", "dim")
-        text.append(f", run again {one.again:,} times" if one.again else "", "bold")
-        self.query_one(Detail).show(text.append("\n").append(one.text, ""), top=True)
+        text.append(f", run {one.again:,} more times" if one.again else "", "bold")
+        self.query_one(Below).show(text.append("\n").append(one.text, ""))
 
     def action_copy(self) -> None:
         if self.selected:

@@ -34,6 +34,11 @@ def widths(columns: Sequence[Column], width: int) -> list[int]:
     return [column.width or max(width - fixed, 8) for column in columns]
 
 
+def tail(text: str, width: int) -> str:
+    """The end of a text, for names that begin alike."""
+    return text if len(text) <= width else f"…{text[1 - width :]}"
+
+
 def line(columns: Sequence[Column], cells: Sequence[Text], width: int) -> Text:
     """Cells beside each other, each cut or filled to the width of its column."""
     text = Text()
@@ -90,11 +95,16 @@ class Listing(ScrollView, can_focus=True):
         if here is not None and here in keys:
             self.cursor = keys.index(here)
         self.cursor = max(0, min(self.cursor, len(keys) - 1))
-        self.virtual_size = Size(self.size.width, len(keys))
+        self.virtual_size = Size(self.room, len(keys))
         self._follow()
         self.refresh()
         if not keys or keys[self.cursor] != before:
             self.post_message(self.Highlighted())
+
+    @property
+    def room(self) -> int:
+        """Cells of a line."""
+        return self.scrollable_content_region.width
 
     def go(self, index: int) -> None:
         """Put the cursor there; it stays with that line from now on, but for the first."""
@@ -115,7 +125,7 @@ class Listing(ScrollView, can_focus=True):
             self.scroll_to(y=self.cursor - height + 1, animate=False, force=True, immediate=True)
 
     def render_line(self, y: int) -> Strip:
-        index, width = self.scroll_offset.y + y, self.size.width
+        index, width = self.scroll_offset.y + y, self.room
         if index >= len(self._keys):
             return Strip.blank(width, self.rich_style)
         text = self._line(index, width)
@@ -127,7 +137,7 @@ class Listing(ScrollView, can_focus=True):
         return strip
 
     def on_resize(self) -> None:
-        self.virtual_size = Size(self.size.width, len(self._keys))
+        self.virtual_size = Size(self.room, len(self._keys))
         self._follow()
 
     def on_click(self, event: events.Click) -> None:

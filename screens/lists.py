@@ -9,7 +9,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Footer, Input, Static
@@ -20,6 +20,22 @@ from screens.view import View
 from screens.widgets import Headline
 
 T = TypeVar("T")
+
+
+class Below(VerticalScroll):
+    """What is known of the selected item, under the list; long text scrolls."""
+
+    DEFAULT_CSS = """
+    Below { height: 8; padding: 0 1; border-top: solid ansi_default; scrollbar-size-vertical: 1; }
+    .-tall Below { height: 14; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Static(id="below-text", markup=False), id="below")
+
+    def show(self, text: Text) -> None:
+        self.query_one("#below-text", Static).update(text)
+        self.scroll_home(animate=False)
 
 
 class ListScreen(View, Screen[None], Generic[T]):
@@ -128,7 +144,7 @@ class ListScreen(View, Screen[None], Generic[T]):
             [self.key(item) for item in items], lambda index, width: line(columns, self.cells(items[index]), width)
         )
         labels = [Text(column.label) for column in columns]
-        self.query_one("#list-head", Static).update(line(columns, labels, listing.size.width))
+        self.query_one("#list-head", Static).update(line(columns, labels, listing.room))
         self.look(self.selected)
         self.refresh_bindings()
 

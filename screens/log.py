@@ -15,7 +15,7 @@ from dixis_tui.log import LogLine, LogReader
 from dixis_tui.model import LEVELS, Level
 from dixis_tui.runner import Runner
 from screens import words
-from screens.listing import Column, Listing
+from screens.listing import Column, Listing, tail
 from screens.lists import ListScreen
 
 STYLES: dict[Level, str] = {"debug": "dim", "info": "", "warn": "bold yellow", "error": "bold red"}
@@ -91,7 +91,12 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
         if self._sought:
             what.highlight_words([self._sought], "reverse", case_sensitive=False)
         level = Text(one.level, STYLES[one.level])
-        return [Text(words.local_time(one.at), "dim"), level, Text(one.step, "cyan"), what]
+        return [
+            Text(words.local_time(one.at), "dim"),
+            level,
+            Text(tail(one.step, 26 if self.wide else 18), "cyan"),
+            what,
+        ]
 
     def plain(self, item: tuple[int, LogLine]) -> str:
         one = item[1]
@@ -105,7 +110,7 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
         if self._sought:
             places = self._matches()
             text.append(f"\n'{self._sought}' in {len(places)} lines; n goes up, N down", "bold")
-        return text.append(f"\nAlso in {self._reader.path}; dixis log prints it", "dim")
+        return text.append(f"\nAlso in {self._reader.path}", "dim")
 
     # Keys
 

@@ -208,9 +208,9 @@ class TablesScreen(ListScreen[Row]):
         text.append(f", {failed} in trouble" if failed else "", "bold red")
         text.append(f" · {words.short_count(done)} of {words.short_count(total)} rows")
         size = sum(row.size for row in rows)
-        text.append(f" · {words.amount(size, 'bytes')} stored" if size else "")
+        text.append(f" · {words.amount(size, 'bytes')}" if size else "")
         text.append(self._speed(total - done))
-        text.append(f" · by {ORDERS[self._order][0]}", "dim")
+        text.append(f" · by {ORDERS[self._order][0]}" if self._order else "", "dim")
         return text.append("\n").append_text(self._pace())
 
     def _speed(self, left: int) -> str:

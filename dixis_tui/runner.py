@@ -87,16 +87,15 @@ class Runner:
             self._commands = CommandLog(self.run_dir, self._redact, lambda: self.running or "")
             self._hearing.enter_context(ran.heard_by(self._commands.hear))
             if not self._journal.events:
-                self._journal.append(
-                    "run-opened",
-                    {
-                        "run_id": uuid.uuid4().hex[:12],
-                        "name": config.run.name,
-                        "environment": config.run.environment,
-                        "operator": self.operator,
-                    },
-                )
-            self._journal.append("console-attached", {"operator": self.operator})
+                opened = {
+                    "run_id": uuid.uuid4().hex[:12],
+                    "name": config.run.name,
+                    "environment": config.run.environment,
+                    "operator": self.operator,
+                }
+                self._log.write(log.of_event(self._journal.append("run-opened", opened)))
+            attached = self._journal.append("console-attached", {"operator": self.operator})
+            self._log.write(log.of_event(attached))
         self._state = self._folded()
         if not watch:
             self._end_rollback()

@@ -58,7 +58,8 @@ class Listing(ScrollView, can_focus=True):
     """Lines by key. The cursor stays with its line when lines move, and at the top until the operator leaves it."""
 
     DEFAULT_CSS = """
-    Listing { height: 1fr; width: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }
+    Listing { height: 1fr; width: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden;
+        scrollbar-gutter: stable; }
     Listing:focus { background-tint: transparent 0%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -49,7 +49,7 @@ class ListScreen(View, Screen[None], Generic[T]):
     DEFAULT_CSS = """
     ListScreen #list-body { height: 1fr; }
     ListScreen #list-title { height: auto; max-height: 5; padding: 0 1; }
-    ListScreen #list-head { height: 1; padding: 0 1; text-style: bold underline; }
+    ListScreen #list-head { height: 1; padding: 0 1; text-style: bold underline; text-wrap: nowrap; }
     ListScreen Listing { padding: 0 0 0 1; }
     ListScreen #list-filter { display: none; margin: 0 1; }
     ListScreen.-filtering #list-filter { display: block; }

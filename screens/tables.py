@@ -166,7 +166,7 @@ class TablesScreen(ListScreen[Row]):
         return item.name
 
     def columns(self) -> list[Column]:
-        wide = [Column("Copied", 12), Column("%", 4, True)] if self.wide else []
+        wide = [Column("Copied", self._bar), Column("%", 4, True)] if self.wide else []
         return [
             Column("State", 9),
             Column("Table"),
@@ -178,11 +178,16 @@ class TablesScreen(ListScreen[Row]):
             Column("Left", 7, True),
         ]
 
+    @property
+    def _bar(self) -> int:
+        """Cells of the bar where there is room for one: half of what the names do not need."""
+        return (self.size.width - 96) // 2
+
     def cells(self, item: Row) -> list[Text]:
         at_work = item.state is Status.RUNNING
         held = at_work and self._runner.gate.paused
         share = item.done / item.total if item.total else 1.0 if item.state.settled else 0.0
-        wide = [_bar(share, 12), Text(f"{share:.0%}" if item.total is not None else "")] if self.wide else []
+        wide = [_bar(share, self._bar), Text(f"{share:.0%}" if item.total is not None else "")] if self.wide else []
         total = "?" if item.total is None else words.amount(item.total, item.unit)
         rate = f"{words.amount(item.rate, item.unit)}/s" if item.rate and not held else ""
         left = words.duration(item.left) if at_work and not held and item.left is not None else ""

@@ -8,7 +8,7 @@ import humanize
 
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import PLANNED, SCAN, SCRATCH, SERVER, SOURCE, Planned, planned, scanned
-from dixis_tui import catalogue, misfits
+from dixis_tui import catalogue, misfits, proposals
 from dixis_tui.context import Context
 from dixis_tui.misfits import Misfit
 from dixis_tui.model import Finding
@@ -176,7 +176,7 @@ def _remedies(one: Misfit) -> Iterator[str]:
         yield "[target]"
         yield 'time_zone = "+00:00"'
         return
-    lines = list(one.remedy())
+    lines = list(proposals.lines([one.proposal]))
     if lines:
         yield from lines
         yield "or"

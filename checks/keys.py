@@ -12,11 +12,12 @@ from checks.data import VALUES
 from checks.registry import Answer, check, finding, found
 from checks.schema import accept, told_by_translation
 from checks.shared import SCAN, planned
-from dixis_tui import catalogue, misfits, rows, schema
+from dixis_tui import catalogue, misfits, rows
 from dixis_tui.catalogue import ForeignKey, SourceSchema, Table
 from dixis_tui.context import Context
 from dixis_tui.copying import Job, reading_jobs
 from dixis_tui.model import Finding
+from dixis_tui.readings import read_source
 from dixis_tui.source import latest_snapshot, reading
 
 # Keys written out in one statement.
@@ -50,7 +51,7 @@ def unique_collision(ctx: Context) -> Answer:
     needs=(SCAN,),
 )
 def null_key(ctx: Context) -> Answer:
-    source_schema, contents = schema.read_source(ctx)
+    source_schema, contents = read_source(ctx)
     accepted = ctx.config.schema_section.accept
     findings = []
     with reading(latest_snapshot(ctx)) as source:
@@ -256,7 +257,7 @@ def _over(ctx: Context, job: Job, most: int, mariadb: bool) -> Iterator[Finding]
     needs=(SCAN,),
 )
 def ids(ctx: Context) -> Answer:
-    source_schema, contents = schema.read_source(ctx)
+    source_schema, contents = read_source(ctx)
     findings = []
     with reading(latest_snapshot(ctx)) as source:
         source.text_factory = bytes

@@ -15,13 +15,14 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from checks.env import ARTISAN
 from checks.registry import Answer, check, finding, found, problem, skip
 from checks.shared import APPLICATION, HOST, PLANNED, SCAN, SERVER, planned, server
-from dixis_tui import envfile, laravel, schema
+from dixis_tui import envfile, laravel, structure
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Index
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.model import Finding
 from dixis_tui.nearest import nearest
+from dixis_tui.readings import read_source
 from dixis_tui.rows import TEXT_KINDS
 from dixis_tui.target import ServerFacts, TargetConnection, query, server_facts
 
@@ -279,7 +280,7 @@ def _index_lines(key: str, index: Index) -> Iterator[str]:
     needs=(SCAN,),
 )
 def columns(ctx: Context) -> Answer:
-    source, _ = schema.read_source(ctx)
+    source, _ = read_source(ctx)
     return found([*_asset_columns(ctx, source), *_vat(ctx, source), *_tables(ctx, source)], "all of them are there")
 
 
@@ -353,7 +354,7 @@ def _tables(ctx: Context, source: SourceSchema) -> Iterator[Finding]:
     needs=(SCAN, SERVER),
 )
 def sql(ctx: Context) -> Answer:
-    source, _ = schema.read_source(ctx)
+    source, _ = read_source(ctx)
     wanted = ctx.config.plan.sql
     told = list(_sql(ctx, wanted, source))
     better = list_of("sql", [works for text, works in _working(wanted, told) if works])
@@ -590,7 +591,7 @@ def _judge_sed(ctx: Context, text: str) -> str:
 )
 def names(ctx: Context) -> Answer:
     database = ctx.config.target.database
-    source, _ = schema.read_source(ctx)
+    source, _ = read_source(ctx)
     mine = {table.name.lower() for table in source.tables} | {view.lower() for view in source.views}
     with server(ctx) as connection:
         there = [
@@ -599,7 +600,7 @@ def names(ctx: Context) -> Answer:
                 connection, "SELECT table_name FROM information_schema.tables WHERE table_schema = %s", (database,)
             )
         ]
-    others = sorted(name for name in there if name.lower() not in mine and not name.startswith(schema.OWN))
+    others = sorted(name for name in there if name.lower() not in mine and not name.startswith(structure.OWN))
     if others and ctx.config.schema_section.mode == "native":
         return problem(f"{database} holds {len(others)} tables that are not the shop's: {', '.join(others[:8])}")
     return found((), f"{len(there)} tables in {database}, none of somebody else")

@@ -20,6 +20,7 @@ from dixis_tui.config import Admin, Secret, Target
 from dixis_tui.context import Context
 from dixis_tui.host import Completed, join
 from dixis_tui.model import Finding
+from dixis_tui.readings import names_on, read_source
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import TargetConnection, connected, execute, identifier, literal
 from dixis_tui.translate import Finding as Told
@@ -289,8 +290,8 @@ def migrations_run(ctx: Context) -> Answer:
             return problem(f"artisan migrate fails on an empty database: {first}", *lines[-20:])
         with connected(trial) as inside, reading(latest_snapshot(ctx)) as source:
             columns = shape.all_columns(inside)
-            source_schema, contents = schema.read_source(ctx)
-            names = schema.names_on(ctx, inside, source_schema)
+            source_schema, contents = read_source(ctx)
+            names = names_on(ctx, inside, source_schema)
             snapshot = latest_snapshot(ctx)
             kept = snapshot.path.with_name(f"exact-{snapshot.sha256}")
             told = differences.compare(source, inside, trial, source_schema, contents, names, kept, ctx.check_stop)

@@ -10,12 +10,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from dixis_tui import catalogue, schema, shape, texts, transfer
-from dixis_tui.catalogue import SourceSchema, Table, TableContents
+from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Config
+from dixis_tui.contents import TableContents
 from dixis_tui.context import Context
 from dixis_tui.copying import Job
 from dixis_tui.misfits import Misfit, misfits, planned_columns
 from dixis_tui.model import Progress, Status
+from dixis_tui.readings import read_source
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.source import Snapshot, latest_snapshot, open_readonly
 from dixis_tui.target import ServerFacts, TargetConnection, connected, query, server_facts
@@ -68,7 +70,7 @@ def scanned(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents], dict[
     kept = snapshot.path.with_name(f"texts-{snapshot.sha256}.json")
     found = texts.load(kept)
     if found is not None:
-        return *schema.read_source(ctx), found
+        return *read_source(ctx), found
 
     def opened() -> sqlite3.Connection:
         return open_readonly(snapshot.path)
@@ -76,7 +78,7 @@ def scanned(ctx: Context) -> tuple[SourceSchema, dict[str, TableContents], dict[
     with ThreadPoolExecutor(1) as beside, closing(opened()) as connection:
         early = {table: _declared_texts(table) for table in catalogue.read_schema(connection).tables}
         answer = beside.submit(texts.scan_texts, opened, early, ctx.check_stop)
-        source_schema, contents = schema.read_source(ctx)
+        source_schema, contents = read_source(ctx)
         late = {}
         for table in source_schema.tables:
             rows = contents[table.name].rows

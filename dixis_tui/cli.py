@@ -33,6 +33,7 @@ COMMANDS = {
     "status": Command("report", "status", "Where the run stands, and what is next."),
     "report": Command("report", "report_command", "The whole run for the reviewers."),
     "log": Command("log", "log_command", "Print the log of the run, or the commands it ran."),
+    "card": Command("card", "card_command", "Print the rollback card: the way back on one page."),
     "sandbox": Command("sandbox", "sandbox", "A little world to rehearse in, on this machine."),
     "demo": Command("demo", "demo", "Build a sandbox and open the console on it."),
     "shop": Command("demo", "shop", "Generate the demo shop's SQLite database."),

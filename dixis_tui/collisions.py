@@ -10,8 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from dixis_tui import catalogue
-from dixis_tui.catalogue import Index, IndexPart, SourceSchema, Table, TableContents
+from dixis_tui.catalogue import Index, IndexPart, SourceSchema, Table
 from dixis_tui.config import Target
+from dixis_tui.contents import TableContents
 from dixis_tui.target import TargetConnection, query, server_facts
 from dixis_tui.translate import PRIMARY, Merged
 

@@ -19,8 +19,9 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
 from dixis_tui import catalogue, exact, expressions, json_values, rows
-from dixis_tui.catalogue import ForeignKey, Table, TableContents
+from dixis_tui.catalogue import ForeignKey, Table
 from dixis_tui.config import Config, Conversion, zone_of
+from dixis_tui.contents import TableContents, keep_contents, load_contents, scan
 from dixis_tui.expressions import lower
 from dixis_tui.rows import Range
 from dixis_tui.shape import ShapeColumn
@@ -87,10 +88,10 @@ class Converted:
         """What the columns hold once converted; scanned once, the answer is kept in folder."""
         digest = hashlib.sha256(f"{self.sql}{self.read.columns}".encode()).hexdigest()[:16]
         kept = folder / f"contents-{snapshot}-{digest}.json"
-        found = catalogue.load_contents(kept)
+        found = load_contents(kept)
         if found is None:
-            found = {self.table.name: catalogue.scan(connection, self.read)}
-            catalogue.keep_contents(kept, found)
+            found = {self.table.name: scan(connection, self.read)}
+            keep_contents(kept, found)
         return found[self.table.name]
 
     def counted(self, connection: sqlite3.Connection) -> list[tuple[Conversion, int]]:

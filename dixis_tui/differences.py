@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dixis_tui import catalogue, exact, expressions, shape
-from dixis_tui.catalogue import ColumnContents, Index, IndexPart, SourceSchema, Table, TableContents
+from dixis_tui.catalogue import Index, IndexPart, SourceSchema, Table
 from dixis_tui.collisions import merged_keys
 from dixis_tui.config import Target
+from dixis_tui.contents import ColumnContents, TableContents
 from dixis_tui.names import Names
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, Field
 from dixis_tui.shape import ShapeColumn, ShapeIndex

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dixis_tui import catalogue, expressions, json_values
 from dixis_tui.catalogue import Table
+from dixis_tui.contents import is_date, is_datetime
 from dixis_tui.rows import Field
 
 # Whole numbers up to here are the same as doubles, whatever they are; a FLOAT is read back with six digits.
@@ -98,9 +99,9 @@ def _questions(field: Field) -> Iterator[tuple[str, str]]:
     elif kind == "json":
         yield f"dixis_json({code})", ""
     elif kind == "date" and holds.dates < holds.texts and not holds.datetimes:
-        yield count(f"{text} AND ({catalogue.is_date(c)}) IS NOT TRUE"), "values are not of the form YYYY-MM-DD"
+        yield count(f"{text} AND ({is_date(c)}) IS NOT TRUE"), "values are not of the form YYYY-MM-DD"
     elif kind in ("datetime", "timestamp") and holds.datetimes < holds.texts:
-        fine = catalogue.is_datetime(c)
+        fine = is_datetime(c)
         yield count(f"{text} AND ({fine}) IS NOT TRUE"), "values are not of the form YYYY-MM-DD HH:MM:SS"
         yield (
             count(f"{text} AND ({fine}) AND length({c}) > {20 + size if size else 19}"),

@@ -45,12 +45,16 @@ Value = int | float | str | bytes | None
 
 @dataclass
 class Brought:
-    """Rows written into the copy, and those that were not because both sides had changed them."""
+    """Rows written into the copy, and those that were not because both sides had changed them.
+
+    grown: tables and columns that only the target has by now, or has no more.
+    """
 
     inserted: int = 0
     updated: int = 0
     deleted: int = 0
     conflicts: list[dict[str, Any]] = field(default_factory=list)
+    grown: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -98,6 +102,7 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
             ThreadPoolExecutor(1, thread_name_prefix="target") as thread,
         ):
             normalise.prepare(source)
+            brought.grown = structure.grown(ctx, view)
             for number, table in enumerate(tables, 1):
                 ctx.check_stop()
                 sides = Sides(source, view, thread, table, NO_HOUR_TWICE, SEGMENT_ROWS)
@@ -105,7 +110,7 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
                     _Table(ctx, sides, source, copy, brought, sure=sure).bring()
                 except (sqlite3.Error, OverflowError) as error:
                     raise HomecomingError(f"{table.name}: SQLite refuses a row from MySQL: {error}.") from error
-                if table.job.table.sequence is not None:
+                if table.job.table.autoincrement:
                     _carry_number(copy, view, table.job.table.name, table.name)
                 ctx.progress(Progress(step, "tables compared", number, len(tables), "tables", note=str(brought)))
         for sql in triggers:
@@ -136,6 +141,8 @@ def _carry_number(copy: sqlite3.Connection, target: TargetConnection, name: str,
     """Let SQLite give out no number that the target has given out since."""
     last = structure.next_number(target, there) - 1
     copy.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, name))
+    if last and not copy.execute("SELECT changes()").fetchone()[0]:
+        copy.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, last))
 
 
 def _without_triggers(copy: sqlite3.Connection) -> list[bytes]:
@@ -393,3 +400,4 @@ def told(brought: Brought) -> Iterator[str]:
     for one in brought.conflicts:
         tables[one["table"]] = tables.get(one["table"], 0) + 1
     yield from (f"{table}: {count} rows were changed on both sides" for table, count in tables.items())
+    yield from brought.grown

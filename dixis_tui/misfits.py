@@ -6,7 +6,6 @@ would refuse. Only columns whose contents leave a doubt are read again, once eac
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 import sys
@@ -15,11 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dixis_tui import catalogue, conversions, exact, rows
+from dixis_tui import catalogue, conversions, exact, proposals, rows
 from dixis_tui.catalogue import Table
-from dixis_tui.config import Conversion, zone_of
+from dixis_tui.config import zone_of
 from dixis_tui.copying import Job, reading_jobs
 from dixis_tui.differences import narrower
+from dixis_tui.proposals import Proposal
 from dixis_tui.rows import Field
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.source import Snapshot
@@ -60,15 +60,13 @@ ALIASES = {
 }
 A_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 A_MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?")
-# Charsets a text that is not UTF-8 may be in, the likeliest for a Greek shop first.
-CHARSETS = ("iso-8859-7", "cp1253", "cp1252", "latin-1")
 FIRST_YEAR, LAST_YEAR = 1970, 2038
 
 
 @dataclass(frozen=True)
 class Misfit:
     """Values of one column that do wrong in the same way. type: of the column on the target; examples: key and value;
-    rules: conversions that mend all of them, in the order they apply; types: another type that the rules need."""
+    proposal: what mends all of them."""
 
     kind: str
     table: str
@@ -76,23 +74,7 @@ class Misfit:
     type: str
     rows: int
     examples: tuple[tuple[str, str], ...]
-    rules: tuple[Conversion, ...]
-    types: str = ""
-
-    def remedy(self) -> Iterator[str]:
-        """Lines for the configuration."""
-        name = json.dumps(f"{self.table}.{self.column}", ensure_ascii=False)
-        if self.types:
-            yield "[types]"
-            yield f'{name} = "{self.types}"'
-        for rule in self.rules:
-            yield "[[data.conversions]]"
-            yield f"column = {name}"
-            yield f'rule = "{rule.rule}"'
-            if rule.from_:
-                yield f'from = "{rule.from_}"'
-            if rule.rule in ("iso-datetime", "epoch"):
-                yield f'zone = "{rule.zone}"'
+    proposal: Proposal
 
 
 def planned_columns(translation: Translation) -> dict[str, tuple[ShapeColumn, ...]]:
@@ -167,8 +149,7 @@ def _open(source: sqlite3.Connection, zone: str) -> None:
         return wrong_how(held, value, kind, full, bool(nullable), gaps)
 
     source.create_function("dixis_wrong", 5, wrong, deterministic=True)
-    for name, arguments, function in conversions.FUNCTIONS:
-        source.create_function(name, arguments, function, deterministic=True)
+    proposals.prepare(source)
 
 
 def wrong_how(
@@ -262,13 +243,14 @@ def _look(source: sqlite3.Connection, job: Job, field: Field, zone: str) -> Iter
     if not counted:
         return
     # A time that the zone's clocks skipped is a sound moment to every conversion: it can only be moved.
-    convertible = sum(count for kind, count in counted.items() if kind != GAP)
-    rules, types = _mend(source, job, field, zone, convertible) if convertible else ((), "")
+    mended = counted.keys() - {GAP}
+    none = Proposal(f"{job.name}.{field.source.name}")
+    proposal = proposals.propose(source, job.table, job.name, table, field, zone) if mended else none
     for kind in KINDS:
         if kind in counted:
             shown = tuple(examples(source, job.table, table, c, f"{wrong} = '{kind}'"))
-            mends = (rules, types) if kind != GAP else ((), "")
-            yield Misfit(kind, job.name, field.source.name, field.target.type, counted[kind], shown, *mends)
+            mends = none if kind == GAP else proposal
+            yield Misfit(kind, job.name, field.source.name, field.target.type, counted[kind], shown, mends)
 
 
 def _wrong(field: Field, value: str) -> str:
@@ -276,88 +258,6 @@ def _wrong(field: Field, value: str) -> str:
     nullable = int(field.target.nullable or field.target.automatic)
     raw = f"CASE typeof({value}) WHEN 'text' THEN CAST({value} AS BLOB) ELSE {value} END"
     return f"dixis_wrong(typeof({value}), {raw}, '{field.target.kind}', '{full}', {nullable})"
-
-
-def _mend(
-    source: sqlite3.Connection, job: Job, field: Field, zone: str, wrong: int
-) -> tuple[tuple[Conversion, ...], str]:
-    """The conversions after which nothing is wrong with a column, the gentlest first, and the type they need.
-
-    None for a name that cannot be written in the configuration.
-    """
-    column = f"{job.name}.{field.source.name}"
-    if column.count(".") > 1:
-        return (), ""
-    target, types = field.target, ""
-    table = catalogue.name(job.read.name)
-    c = catalogue.name(field.source.name)
-    keyed = field.source.name in rows.key_columns(job.table)
-    if target.kind == "datetime" and (digits := _iso_digits(source, table, c)) > _sizes(target):
-        types = f"DATETIME({digits})"
-        target = ShapeColumn(target.name, target.kind, types.lower(), target.nullable, False, False, False)
-    aside = Conversion(column=column, rule="quarantine")
-    now, left = c, wrong
-    rules: list[Conversion] = []
-    for rule in () if keyed else tuple(_candidates(source, table, c, target, column, zone)):
-        after = conversions.expression(rule, target, now)
-        misfit = conversions.expression(aside, target, after)
-        still = int(source.execute(f"SELECT count({misfit}) FROM {table}").fetchone()[0])
-        if still < left:
-            rules.append(rule)
-            now, left = after, still
-    if left:
-        rules.append(aside)
-    iso = any(rule.rule == "iso-datetime" for rule in rules)
-    return tuple(rules), types if iso else ""
-
-
-def _sizes(target: ShapeColumn) -> int:
-    return int((re.findall(r"\((\d+)\)", target.type) or ["0"])[0])
-
-
-def _iso_digits(source: sqlite3.Connection, table: str, c: str) -> int:
-    """Most digits of a second that ISO moments have, at most six."""
-    most = 0
-    for (text,) in source.execute(f"SELECT {c} FROM {table} WHERE typeof({c}) = 'text' AND {c} GLOB '*T*.[0-9]*'"):
-        found = conversions.ISO.fullmatch(text.decode(errors="replace"))
-        most = max(most, len(found[1] or "") if found else 0)
-    return most
-
-
-def _candidates(
-    source: sqlite3.Connection, table: str, c: str, target: ShapeColumn, column: str, zone: str
-) -> Iterator[Conversion]:
-    if target.nullable:
-        yield Conversion(column=column, rule="empty-to-null")
-    if target.kind in ("datetime", "timestamp"):
-        yield Conversion(column=column, rule="iso-datetime", zone=zone)
-        yield Conversion(column=column, rule="epoch", zone=zone)
-    if target.kind in rows.TEXT_KINDS and (charset := _charset(source, table, c)):
-        yield Conversion.model_validate({"column": column, "rule": "charset", "from": charset})
-    if target.kind == "decimal" or target.kind in rows.INTEGER_KINDS:
-        yield Conversion(column=column, rule="round")
-
-
-def _charset(source: sqlite3.Connection, table: str, c: str) -> str:
-    """The first charset in which every text of a column that is not UTF-8 can be read, empty when none is needed."""
-    broken = [
-        text
-        for (text,) in source.execute(f"SELECT CAST({c} AS BLOB) FROM {table} WHERE typeof({c}) = 'text'")
-        if not _is_utf8(text)
-    ]
-    return next((one for one in CHARSETS if all(_reads(text, one) for text in broken)), "") if broken else ""
-
-
-def _is_utf8(code: bytes) -> bool:
-    return _reads(code, "utf-8")
-
-
-def _reads(code: bytes, charset: str) -> bool:
-    try:
-        code.decode(charset)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def examples(

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dixis_tui import catalogue, difference, normalise, rows
 from dixis_tui.config import Target
+from dixis_tui.contents import ColumnContents
 from dixis_tui.copying import Job, reading_jobs
 from dixis_tui.difference import Difference
 from dixis_tui.model import DixisError, StoppedError
@@ -100,7 +101,7 @@ def compared(
     job: Job,
     columns: Sequence[ShapeColumn],
     indexes: Sequence[ShapeIndex],
-    contents: Mapping[str, catalogue.ColumnContents],
+    contents: Mapping[str, ColumnContents],
     names: Names,
 ) -> Compared:
     """How to compare a table; columns, indexes: of the target; generated columns are compared as well. names: what is

@@ -6,6 +6,7 @@ rows that were written to the target after the cutover; what was there is set as
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,13 @@ from dixis_tui.step import Phase, Step
 WAL_FLAG = 18
 # The files of a database; the first one is moved first and put back last, so that it is there only with the others.
 PARTS = ("", "-wal", "-shm", "-journal")
+# What is left to do by a person, by words of what was told.
+OPEN_ENDS = {
+    "changed on both sides": "decide about the rows that both sides have changed, and write them by hand",
+    "MySQL since;": "keep that MySQL database; where a migration changed it, its row has come home too: delete that"
+    " from the table migrations, then php artisan migrate",
+    "NOT given its owner": "give the database its owner, or the web server cannot write it",
+}
 
 
 def phase(config: Config) -> Phase:
@@ -235,13 +243,15 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
             **outcome.facts,
         )
     ctx.record(CAME_HOME, {"settled": len(_lives(ctx)), "told": evidence})
+    remedy = [way for word, way in OPEN_ENDS.items() if any(word in line for line in evidence)]
     rows = examine(source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
-    status = Status.WARN if any("both sides" in line for line in evidence) else outcome.status
+    status = Status.WARN if remedy else outcome.status
     return outcome.model_copy(
         update={
             "status": status,
             "summary": f"{outcome.summary}; {evidence[0]}",
             "evidence": (*outcome.evidence, *evidence),
+            "remedy": (*outcome.remedy, *remedy),
             "facts": {**outcome.facts, "rows": rows},
         }
     )
@@ -303,7 +313,11 @@ def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
     host.store(file, path, mode=0o660)
     # Its mode and owner are those of the file it replaces, else the owner of its folder.
     like = f"{path}.{suffix}" if existed else path.rpartition("/")[0]
-    host.run(["chown", f"--reference={like}", "--", path])
+    owned = ["chown", f"--reference={like}", "--", path]
+    host.run(owned)
+    there, wanted = host.stat(path), host.stat(like)
+    if there and wanted and (there.uid, there.gid) != (wanted.uid, wanted.gid):
+        kept.append(f"NOT given its owner: as root on {host.name}, run: {shlex.join(owned)}")
     if existed:
         host.run(["chmod", f"--reference={like}", "--", path]).check("Setting the mode of the restored database")
     return kept

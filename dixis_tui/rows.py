@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dixis_tui import catalogue, expressions
-from dixis_tui.catalogue import Column, ColumnContents, Table
+from dixis_tui.catalogue import Column, Table
+from dixis_tui.contents import ColumnContents
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.target import identifier
 

@@ -2,85 +2,48 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
-from dixis_tui import conversions, differences, laravel, proposals, shape, since, structure
-from dixis_tui.catalogue import (
-    SourceSchema,
-    Table,
-    TableContents,
-    keep_contents,
-    load_contents,
-    read_schema,
-    scan_all,
-)
+from dixis_tui import conversions, differences, indexes, laravel, proposals, provision, shape, structure
+from dixis_tui.catalogue import Table
 from dixis_tui.collisions import keep_merged, load_merged, merged_keys
-from dixis_tui.config import Config, Index, Target
+from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.differences import Difference
 from dixis_tui.expressions import lower
 from dixis_tui.model import DixisError, Kind, Outcome, Status, failed, passed, warned
-from dixis_tui.names import Names, target_names
-from dixis_tui.nearest import nearest
+from dixis_tui.readings import names_on, read_source
 from dixis_tui.rows import Field
 from dixis_tui.shape import Definition, ShapeColumn
-from dixis_tui.source import Snapshot, latest_snapshot, located, open_readonly, reading
+from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.step import Step
 from dixis_tui.target import (
     TargetConnection,
     TargetError,
-    connect,
     connected,
     execute,
     identifier,
-    literal,
     query,
     server_facts,
 )
-from dixis_tui.translate import PREFIX, Abilities, Finding, TargetTable, Translation, decimal_for, translate
+from dixis_tui.translate import Abilities, Finding, TargetTable, Translation, decimal_for, translate
 
 # Findings about values, which a conversion can mend.
 VALUE_KINDS = frozenset({"values", "moments", "fraction", "inexact", "datetimes", "charset"})
 TWIN = "_dixis_twin"
-# Tables of our own on the target begin like this; they are never taken for the shop's.
-OWN = "_dixis_"
-ACCESS_DENIED = 1045
 LISTED = "findings-listed"
-LONG_KINDS = frozenset({"tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob"})
 
 
 def steps(config: Config) -> tuple[Step, ...]:
     """The steps of the phase `schema`."""
-    first = (
-        *(_findings_steps() if config.schema_section.mode == "native" else ()),
-        Step(
-            id="schema.database",
-            title="Create the database",
-            kind=Kind.ACTION,
-            why="The shop's tables need a database that keeps every character and compares text as Laravel expects.",
-            work=make_database,
-            preview=lambda ctx: _database_sql(ctx.config.target),
-            undo="DROP DATABASE, when nothing else lives in it",
-        ),
-        Step(
-            id="schema.user",
-            title="Create the application's account",
-            kind=Kind.ACTION,
-            why="The application signs in with rights on its own database and nothing else.",
-            work=make_user,
-            preview=_user_preview,
-            undo="DROP USER, or take the rights back with REVOKE",
-        ),
-    )
     return (
-        *first,
+        *(_findings_steps() if config.schema_section.mode == "native" else ()),
+        *provision.steps(),
         *(_artisan_steps() if config.schema_section.mode == "artisan" else _native_steps()),
-        *_index_steps(),
+        *indexes.steps(),
     )
 
 
@@ -136,140 +99,6 @@ def _artisan_steps() -> tuple[Step, ...]:
             work=check_differences,
         ),
     )
-
-
-def _index_steps() -> tuple[Step, ...]:
-    return (
-        Step(
-            id="schema.indexes",
-            title="The plan's indexes",
-            kind=Kind.ACTION,
-            why="The plan wants these for the shop's frequent questions.",
-            work=lambda ctx: make_indexes(ctx, ctx.config.schema_section.indexes, fulltext=False),
-            preview=lambda ctx: _indexes_preview(ctx, ctx.config.schema_section.indexes, fulltext=False),
-            undo="DROP INDEX each of them",
-        ),
-        Step(
-            id="schema.fulltext",
-            title="The plan's full-text keys",
-            kind=Kind.ACTION,
-            why="Search in Greek names and descriptions uses these.",
-            work=lambda ctx: make_indexes(ctx, ctx.config.schema_section.fulltext, fulltext=True),
-            preview=lambda ctx: _indexes_preview(ctx, ctx.config.schema_section.fulltext, fulltext=True),
-            undo="DROP INDEX each of them",
-        ),
-    )
-
-
-# Database and account
-
-
-def _database_sql(target: Target) -> list[str]:
-    return [
-        f"CREATE DATABASE IF NOT EXISTS {identifier(target.database)}"
-        f" CHARACTER SET {target.charset} COLLATE {target.collation}"
-    ]
-
-
-def make_database(ctx: Context) -> Outcome:
-    """Create the database when it is not there and admin credentials are given; look at its character set."""
-    target = ctx.config.target
-    with connected(target, admin=target.admin is not None, database=None) as connection:
-        found = _database_facts(connection, target)
-        made = found is None and target.admin is not None
-        if made:
-            execute(connection, _database_sql(target)[0])
-            found = _database_facts(connection, target)
-    if found is None:
-        return failed(
-            f"There is no database {target.database} that {target.user} can see",
-            remedy=[*_database_sql(target), "or give [target.admin] in the configuration"],
-        )
-    evidence = [f"{target.database}: {found[0]}, {found[1]}"]
-    if found != (target.charset, target.collation):
-        return warned(
-            f"{target.database} was made with {found[0]} and {found[1]}",
-            [*evidence, f"the tables are made with {target.charset} and {target.collation} all the same"],
-            [f"ALTER DATABASE {identifier(target.database)} CHARACTER SET {target.charset} COLLATE {target.collation}"],
-        )
-    return passed(f"{target.database} {'created' if made else 'is there'}", evidence)
-
-
-def _database_facts(connection: TargetConnection, target: Target) -> tuple[str, str] | None:
-    rows = query(
-        connection,
-        "SELECT default_character_set_name, default_collation_name FROM information_schema.schemata"
-        " WHERE schema_name = %s",
-        (target.database,),
-    )
-    return (str(rows[0][0]), str(rows[0][1])) if rows else None
-
-
-def _account(target: Target) -> str:
-    host = target.admin.client_host if target.admin else "%"
-    return f"{literal(target.user)}@{literal(host)}"
-
-
-def _user_sql(target: Target, *, exact_names: bool = False) -> list[str]:
-    """The statements, with the password left out. exact_names: the server takes no wildcards in a grant's database."""
-    account = _account(target)
-    require = " REQUIRE SSL" if target.tls.mode == "verify" else " REQUIRE NONE"
-    database = target.database
-    if not exact_names:
-        database = database.replace("_", "\\_").replace("%", "\\%")
-    return [
-        f"CREATE USER IF NOT EXISTS {account} IDENTIFIED BY '…'{require}",
-        f"GRANT ALL PRIVILEGES ON {identifier(database)}.* TO {account}",
-    ]
-
-
-def _user_preview(ctx: Context) -> list[str]:
-    target = ctx.config.target
-    if target.admin is None:
-        return [f"-- nothing: no [target.admin]; only looks whether {target.user} can sign in"]
-    return [*_user_sql(target), f"-- when the password does not fit: ALTER USER {_account(target)} IDENTIFIED BY '…'"]
-
-
-def make_user(ctx: Context) -> Outcome:
-    """Create the account and grant it its database, when admin credentials are given; then sign in with it."""
-    target = ctx.config.target
-    evidence: list[str] = []
-    if target.admin is not None:
-        with connected(target, admin=True, database=None) as connection:
-            evidence = _create_user(connection, target)
-    try:
-        with connected(target) as connection:
-            grants = [_without_hash(str(row[0])) for row in query(connection, "SHOW GRANTS")]
-    except TargetError as error:
-        return failed(error.what, [*evidence, error.safe], [error.next_step, *_user_sql(target)])
-    return passed(f"{target.user} signs in to {target.database}", [*evidence, *grants])
-
-
-def _create_user(connection: TargetConnection, target: Target) -> list[str]:
-    account = _account(target)
-    password = literal(target.password.resolve(f"password of {target.user}"))
-    rows = query(connection, "SHOW VARIABLES LIKE 'partial_revokes'")
-    create, grant = _user_sql(target, exact_names=bool(rows) and rows[0][1] == "ON")
-    execute(connection, create.replace("'…'", password, 1), show=create)
-    done = [create]
-    try:
-        connect(target, database=None).close()
-    except TargetError as error:
-        if error.code != ACCESS_DENIED:
-            raise
-        change = f"ALTER USER {account} IDENTIFIED BY '…'"
-        execute(connection, change.replace("'…'", password, 1), show=change)
-        done.append(change)
-    execute(connection, grant)
-    return [*done, grant]
-
-
-def _without_hash(grant: str) -> str:
-    """A line of SHOW GRANTS without the password's hash that MariaDB prints."""
-    return grant.partition(" IDENTIFIED BY ")[0]
-
-
-# Tables
 
 
 def translated(ctx: Context, connection: TargetConnection) -> Translation:
@@ -412,7 +241,7 @@ def proposed_lines(ctx: Context, wanted: Sequence[tuple[Table, Field]]) -> list[
     blocks: list[str] = []
     for table, field in wanted:
         ctx.check_stop()
-        blocks += proposals.lines(proposals.propose(path, table, field, zone))
+        blocks += proposals.lines([proposals.proposed(path, table, field, zone)])
     return ["or have these values converted on their way; in the configuration:", *blocks] if blocks else []
 
 
@@ -426,7 +255,7 @@ def check_differences(ctx: Context) -> Outcome:
         names = names_on(ctx, connection, schema)
         found = differences.compare(source, connection, target, schema, contents, names, kept, ctx.check_stop)
         extra = differences.extra_tables(connection, schema, names)
-        structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(OWN)])
+        structure.record(ctx, connection, [n for n in shape.table_names(connection) if not n.startswith(structure.OWN)])
     found = [_unless_declared(ctx.config, one) for one in found]
     blocking = [one for one in found if one.blocks]
     evidence = [
@@ -494,7 +323,7 @@ def make_tables(ctx: Context) -> Outcome:
         made_views = [name for name in translation.views if not any(f"view {name} could" in line for line in refused)]
         structure.record(ctx, connection, [table.name for table in translation.tables], made_views)
     made = len(translation.tables) - len(kept)
-    others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(OWN))
+    others = sorted(name for name in there - {t.name for t in translation.tables} if not name.startswith(structure.OWN))
     evidence = [
         f"created {made}, already there {len(kept)}, rebuilt empty leftovers {len(leftovers)}",
         f"foreign keys {sum(len(table.foreign_keys) for table in translation.tables)}",
@@ -577,133 +406,3 @@ def _first_difference(wanted: Definition, found: Definition, foreign_keys: set[s
     missing += sorted(foreign_keys - set(found.foreign_keys))
     missing += sorted(wanted.checks - found.checks)
     return f"without {missing[0]}" if missing else ""
-
-
-# The plan's indexes
-
-
-def make_indexes(ctx: Context, wanted: Sequence[Index], *, fulltext: bool) -> Outcome:
-    """Create each index unless an equal one is there under any name; tell what cannot be made."""
-    done: list[str] = []
-    trouble: list[str] = []
-    remedies: list[str] = []
-    made = False
-    with connected(ctx.config.target) as connection:
-        for index in wanted:
-            ctx.check_stop()
-            sql, word, remedy = _plan_index(connection, index, fulltext)
-            if sql:
-                execute(connection, sql)
-                made = True
-            if remedy and not index.waive:
-                trouble.append(word)
-                remedies.append(remedy)
-            else:
-                done.append(f"{word}; waived: {index.waive}" if remedy else word)
-        if made:
-            structure.renew(ctx, connection)
-    if trouble:
-        return warned(f"{len(done)} of {len(wanted)} done, {len(trouble)} cannot be made", [*trouble, *done], remedies)
-    return passed(f"{len(done)} of {len(wanted)} done", done)
-
-
-def _plan_index(connection: TargetConnection, index: Index, fulltext: bool) -> tuple[str, str, str]:
-    """The SQL to run (empty when there is nothing to do), what to say about it, and the remedy when it cannot be."""
-    key = "schema.fulltext" if fulltext else "schema.indexes"
-    columns = {column.name: column for column in shape.all_columns(connection).get(index.table, ())}
-    if not columns:
-        near = difflib.get_close_matches(index.table, shape.table_names(connection), n=1)
-        hint = f"; nearest is {near[0]}" if near else ""
-        return "", f"{index.name}: there is no table {index.table}{hint}", f'[[{key}]] {index.name}: set waive = "why"'
-    missing = [column for column in index.columns if column not in columns]
-    if missing:
-        near_by = {column: nearest(column, list(columns)) for column in missing}
-        told = "; ".join(
-            f"{column} is not there" + (f" (nearest: {', '.join(near)})" if near else "")
-            for column, near in near_by.items()
-        )
-        mapped = ", ".join(f'"{(near_by.get(column) or [column])[0]}"' for column in index.columns)
-        choice = f"columns = [{mapped}], or " if all(near_by.values()) else ""
-        return "", f"{index.name} on {index.table}: {told}", f'[[{key}]] {index.name}: {choice}waive = "why"'
-    for there in shape.all_indexes(connection).get(index.table, ()):
-        if there.fulltext == fulltext and _equal(there.columns, index.columns, fulltext):
-            return "", f"{index.name}: already there as {there.name}", ""
-        if there.name.lower() == index.name.lower():
-            told = f"{index.name} on {index.table}: the name is taken by an index on ({', '.join(there.columns)})"
-            return "", told, f"[[{key}]] {index.name}: choose another name"
-    sql = _index_sql(index, fulltext, {name for name, column in columns.items() if column.kind in LONG_KINDS})
-    return sql, f"{index.name}: created", ""
-
-
-def _equal(there: Sequence[str], wanted: Sequence[str], fulltext: bool) -> bool:
-    return sorted(there) == sorted(wanted) if fulltext else tuple(there) == tuple(wanted)
-
-
-def _index_sql(index: Index, fulltext: bool, long: set[str]) -> str:
-    parts = ", ".join(
-        identifier(column) + (f"({PREFIX})" if column in long and not fulltext else "") for column in index.columns
-    )
-    kind = "FULLTEXT INDEX" if fulltext else "INDEX"
-    return f"CREATE {kind} {identifier(index.name)} ON {identifier(index.table)} ({parts})"
-
-
-def _indexes_preview(ctx: Context, wanted: Sequence[Index], *, fulltext: bool) -> list[str]:
-    if not wanted:
-        return ["-- nothing: the configuration asks for none"]
-    try:
-        with connected(ctx.config.target) as connection:
-            return [sql or f"-- {word}" for sql, word, _ in (_plan_index(connection, i, fulltext) for i in wanted)]
-    except TargetError as error:
-        return [f"-- before the database is there: {error.what}", *(_index_sql(i, fulltext, set()) for i in wanted)]
-
-
-# What is copied
-
-
-def read_source(ctx: Context, *, exactly: bool = True) -> tuple[SourceSchema, dict[str, TableContents]]:
-    """The latest snapshot's schema and what its tables hold; a snapshot is scanned once and the answers kept by it.
-
-    exactly: False where the answer may say more than the snapshot holds; it then follows from that of an earlier
-    snapshot of this run, where there is one, and the rows that have changed since.
-    """
-    snapshot = latest_snapshot(ctx)
-    exact, since_then = _kept(snapshot), _kept(snapshot, "-since")
-    with reading(snapshot) as connection:
-        schema = read_schema(connection)
-    contents = load_contents(exact)
-    if contents is None and not exactly:
-        contents = load_contents(since_then)
-        earlier = None if contents else _scanned_earlier(ctx, snapshot)
-        if earlier is not None:
-            before, known = earlier
-            contents = since.contents(snapshot.path, schema, before.path, known, ctx.check_stop)
-            keep_contents(since_then, contents)
-    if contents is None:
-        contents = scan_all(lambda: open_readonly(snapshot.path), schema.tables, ctx.check_stop)
-        keep_contents(exact, contents)
-    return schema, contents
-
-
-def _kept(snapshot: Snapshot, suffix: str = "") -> Path:
-    return snapshot.path.with_name(f"contents-{snapshot.sha256}{suffix}.json")
-
-
-def _scanned_earlier(ctx: Context, latest: Snapshot) -> tuple[Snapshot, dict[str, TableContents]] | None:
-    """Another snapshot of this run that has been scanned, the newest first, and what it holds."""
-    facts = [outcome.facts.get("snapshot") for outcome in ctx.outcomes.values()]
-    others = [located(ctx, Snapshot.model_validate(fact)) for fact in facts if fact]
-    for one in sorted(others, key=lambda snapshot: snapshot.taken_at, reverse=True):
-        if one.sha256 != latest.sha256 and one.path.is_file() and (known := load_contents(_kept(one))) is not None:
-            return one, known
-    return None
-
-
-def names_on(ctx: Context, connection: TargetConnection, schema: SourceSchema) -> Names:
-    """What the source's tables and columns are called on the target, in either mode."""
-    return target_names(schema, ctx.config.names, one_case=server_facts(connection).one_case)
-
-
-def copied_tables(config: Config, schema: SourceSchema) -> tuple[Table, ...]:
-    """The tables whose rows are copied: all, but for artisan's own record of migrations in artisan mode."""
-    kept_by_artisan = differences.ARTISANS if config.schema_section.mode == "artisan" else frozenset()
-    return tuple(t for t in schema.tables if t.name not in kept_by_artisan)

@@ -14,7 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from dixis_tui import catalogue
-from dixis_tui.catalogue import ColumnContents, SourceSchema, Table, TableContents
+from dixis_tui.catalogue import SourceSchema, Table
+from dixis_tui.contents import ColumnContents, TableContents, scan
 from dixis_tui.source import open_readonly
 
 # Facts of a column that are extremes; all others are counts.
@@ -50,7 +51,7 @@ def contents(
             if table.rowid and table.name in same and table.name in known:
                 found[table.name] = _merged(connection, table, known[table.name], changes(path, before, table))
             else:
-                found[table.name] = catalogue.scan(connection, table)
+                found[table.name] = scan(connection, table)
     return found
 
 
@@ -117,14 +118,14 @@ def _merged(connection: sqlite3.Connection, table: Table, known: TableContents, 
     if not ids:
         return replace(known, rows=count)
     if len(ids) > MANY:
-        return catalogue.scan(connection, table)
+        return scan(connection, table)
     connection.execute(f"DELETE FROM {ROWS}")
     connection.executemany(f"INSERT INTO {ROWS} VALUES (?)", ((number,) for number in ids))
     selected = ", ".join(f"n.{catalogue.name(column.name)}" for column in table.columns)
     connection.execute(
         f"CREATE TEMP TABLE {CHANGED} AS SELECT {selected} FROM main.{name} n JOIN {ROWS} ON n.{rowid} = {ROWS}.id"
     )
-    changed = catalogue.scan(connection, replace(table, name=CHANGED))
+    changed = scan(connection, replace(table, name=CHANGED))
     connection.execute(f"DROP TABLE temp.{CHANGED}")
     return TableContents(count, {c: merge(known.columns[c], changed.columns[c]) for c in changed.columns})
 

@@ -21,6 +21,8 @@ from dixis_tui.target import TargetConnection, TargetError, identifier, query, s
 
 # The tables and views the Schema phase has built, with their definitions.
 BUILT = "schema-built"
+# Tables of our own on the target begin like this; they are never taken for the shop's.
+OWN = "_dixis_"
 
 
 class Unbuilt(BaseModel):
@@ -74,6 +76,26 @@ def compare(ctx: Context, source: sqlite3.Connection, target: TargetConnection) 
     found += _marks(source, target, schema, names, there)
     found += _views(source, target, built[-1]["views"])
     return found
+
+
+def grown(ctx: Context, target: TargetConnection) -> list[str]:
+    """Tables and columns that were made or taken away since the Schema phase, in words; empty where it is not known."""
+    built = [event for event in ctx.recorded(BUILT) if event["database"] == ctx.config.target.database]
+    if not built:
+        return []
+    before: Mapping[str, Mapping[str, Any]] = built[-1]["tables"]
+    there = {name for name in shape.table_names(target) if not name.startswith(OWN)}
+    told = []
+    for name in sorted(there - before.keys()):
+        rows = int(query(target, f"SELECT COUNT(*) FROM {identifier(name)}")[0][0])
+        told.append(f"table {name} was made on MySQL since; its {rows} rows stay there")
+    told += [f"table {name} is gone from MySQL since; SQLite keeps the rows it had" for name in before.keys() - there]
+    columns = {table: {column.name for column in found} for table, found in shape.all_columns(target).items()}
+    for name in sorted(before.keys() & there):
+        ours = before[name]["columns"].keys()
+        told += [f"column {name}.{c} was made on MySQL since; its values stay there" for c in columns[name] - ours]
+        told += [f"column {name}.{c} is gone from MySQL since; SQLite keeps its values" for c in ours - columns[name]]
+    return told
 
 
 def _facts(definition: shape.Definition) -> dict[str, Any]:

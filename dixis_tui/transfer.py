@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dixis_tui import catalogue, conversions, exact, refusal, rows, shape, since, verify
-from dixis_tui.catalogue import SourceSchema, Table, TableContents
+from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Config, Conversion, Group
+from dixis_tui.contents import TableContents
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, CHUNKS_TABLE, INSERT_BYTES, Job, Pool, reading_jobs
 from dixis_tui.expressions import lower
@@ -21,9 +22,10 @@ from dixis_tui.journal import CONFIRMED, DROPPED, RESTORED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.names import Names, target_names
 from dixis_tui.proof import PROVED, Compared, TableProof, compared
+from dixis_tui.readings import copied_tables, names_on, read_source
 from dixis_tui.resync import Resync, begun_resyncs
 from dixis_tui.rows import Field
-from dixis_tui.schema import copied_tables, names_on, proposed_lines, read_source
+from dixis_tui.schema import proposed_lines
 from dixis_tui.source import (
     Snapshot,
     latest_snapshot,

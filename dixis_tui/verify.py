@@ -16,7 +16,7 @@ from dixis_tui.config import Vat
 from dixis_tui.context import Context
 from dixis_tui.model import Outcome, Progress, Status, failed, passed, warned
 from dixis_tui.names import Names
-from dixis_tui.schema import copied_tables, names_on
+from dixis_tui.readings import copied_tables, names_on
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import Row, TargetConnection, connected, identifier, query
 

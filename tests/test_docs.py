@@ -100,3 +100,20 @@ def test_the_example_configuration_is_taken(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "next      preflight.env.secrets" in done.stdout
     assert list(tmp_path.iterdir()) == [example]  # looking leaves no trace
+
+
+def test_the_card_in_the_documents_is_the_one_of_the_example_configuration(tmp_path: Path) -> None:
+    example = tmp_path / "dixis.toml"
+    example.write_text((ROOT / "config.example.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "dixis_tui.cli", "--config", str(example), "card"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    card = done.stdout.replace(str(tmp_path), "/srv/migration")
+    page = (ROOT / "docs/rollback-card.md").read_text(encoding="utf-8")
+    assert card in page.replace("```", ""), f"write this into docs/rollback-card.md:\n{card}"
+    lines = card.splitlines()
+    assert len(lines) <= 66  # one page, as line printers and A4 have it
+    assert max(map(len, lines)) <= 110

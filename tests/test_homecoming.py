@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dixis_tui import rollback, source
-from dixis_tui.host import LocalHost
+from dixis_tui.host import Completed, LocalHost
 from dixis_tui.journal import CAME_HOME, PLACING, WENT_LIVE
 from dixis_tui.model import Outcome, Status
 from dixis_tui.sandbox import RunningServer
@@ -328,3 +332,62 @@ def test_a_declared_conversion_is_no_change_of_a_row_with_a_composite_key(
         (2, "a", "", 3),
         (3, "c", None, 1),
     ]
+
+
+def test_what_a_deployment_made_on_mysql_since_is_named(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(
+        driver,
+        "CREATE TABLE coupons (id INT PRIMARY KEY)",
+        "INSERT INTO coupons VALUES (1), (2)",
+        "ALTER TABLE users ADD COLUMN phone VARCHAR(20)",
+        "ALTER TABLE users DROP COLUMN ratio",
+        "DROP TABLE notes",
+        "INSERT INTO users (id, email, phone) VALUES (9, 'new@example.com', '210')",
+    )
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "brought home from MySQL: 1 inserted, 0 updated, 0 deleted" in outcome.summary
+    assert {
+        "table coupons was made on MySQL since; its 2 rows stay there",
+        "column users.phone was made on MySQL since; its values stay there",
+        "column users.ratio is gone from MySQL since; SQLite keeps its values",
+        "table notes is gone from MySQL since; SQLite keeps the rows it had",
+    } <= set(outcome.evidence)
+    assert "keep that MySQL database" in "\n".join(outcome.remedy)
+    assert rows(driver, "SELECT count(*) FROM notes") == [(3,)]
+    assert rows(driver, "SELECT ratio FROM users WHERE id IN (1, 9) ORDER BY id") == [(0.1,), (None,)]
+
+
+def test_numbers_that_mysql_gave_out_are_not_given_out_again(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    shop = ("CREATE TABLE carts (id INTEGER PRIMARY KEY AUTOINCREMENT, word VARCHAR)",)
+    driver = make_driver(server, database, tmp_path, shop)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    # An order that came and went leaves no row, but its number stands on a receipt.
+    write(driver, "INSERT INTO carts (id, word) VALUES (41, 'gone'), (42, 'there')", "DELETE FROM carts WHERE id = 41")
+    write(driver, "INSERT INTO carts (word) VALUES ('gone')", "DELETE FROM carts WHERE word = 'gone'")
+    assert back(driver).status is Status.PASS
+    assert rows(driver, "SELECT seq FROM sqlite_sequence") == [(43,)]
+
+
+def test_an_owner_that_cannot_be_given_is_told(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = live(server, database, tmp_path)
+    if os.geteuid() == 0:  # only root has files of others
+        os.chown(driver.config.source.path, 12345, 12345)
+    write(driver, "DELETE FROM users WHERE id = 3")
+    # A host whose login may write files, but not give them away.
+    run = LocalHost.run
+
+    def refused(self: LocalHost, argv: Sequence[str], **options: Any) -> Completed:
+        return run(self, ["false"] if argv[0] == "chown" else argv, **options)
+
+    monkeypatch.setattr(LocalHost, "run", refused)
+    monkeypatch.setattr(LocalHost, "store", lambda self, file, path, *, mode: shutil.copy(file, path))
+    outcome = back(driver)
+    told = [line for line in outcome.evidence if "NOT given its owner: as root on" in line]
+    assert len(told) == (os.geteuid() == 0)
+    assert all("chown --reference=" in line for line in told)

@@ -192,7 +192,7 @@ def test_data_copied_again_before_the_shop_went_live_replaces_every_row(world: W
         assert query(connection, "SELECT name FROM users WHERE id = 1")[0][0] == name
 
 
-def test_what_customers_wrote_on_mysql_is_in_sqlite_after_the_rollback(world: World) -> None:
+def test_what_customers_wrote_on_mysql_comes_home_even_behind_the_steps_of_the_card_by_hand(world: World) -> None:
     dixis(world, "run", "--yes")
     # by the application itself, over its own connection
     script = (
@@ -211,6 +211,15 @@ def test_what_customers_wrote_on_mysql_is_in_sqlite_after_the_rollback(world: Wo
         check=True,
         timeout=60,
     )
+    card = dixis(world, "card").stdout
+    by_hand = card.partition("The console cannot: by hand")[2].partition("4  Keep")[0]
+    commands = "\n".join(line for line in by_hand.splitlines() if line.startswith("    ") and "snapshots:" not in line)
+    typed = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert typed.returncode == 0, typed.stderr
+    assert "\nok\n" in typed.stdout
+    assert json.loads(dixis(world, "status", "--json").stdout)["on_target"]  # the record does not know yet
     said = dixis(world, "rollback", "--yes").stdout
     assert "brought home from MySQL: 1 inserted, 1 updated, 0 deleted" in said
     with closing(sqlite3.connect(world.source)) as shop:

@@ -50,7 +50,7 @@ def test_the_proposals_of_the_findings_mend_them(server: RunningServer, database
         ("t.price", "round"),
     }
     assert found["types"] == {"t.price": "DECIMAL(8,2)"}
-    assert any(line == "[[data.conversions]]               # 1 rows" for line in told.remedy)
+    assert any(line == "[[data.conversions]]               # 1 row" for line in told.remedy)
 
     config = driver.config.model_dump(by_alias=True) | {"types": found["types"], "data": found["data"]}
     config["target"]["password"], config["target"]["admin"]["password"] = server.app_password, server.admin_password

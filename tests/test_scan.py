@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dixis_tui.catalogue import ColumnContents, look_closely, read_schema, scan, scan_all
+from dixis_tui.catalogue import read_schema
+from dixis_tui.contents import ColumnContents, look_closely, scan, scan_all
 from dixis_tui.model import StoppedError
 
 COUNTS = ("nulls", "integers", "reals", "texts", "blobs", "low", "high", "characters", "bytes", "nul")

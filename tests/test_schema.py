@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import collisions, schema, shape
-from dixis_tui.catalogue import read_schema, scan
+from dixis_tui.catalogue import read_schema
+from dixis_tui.contents import scan
 from dixis_tui.expressions import column_type as column_type_of
 from dixis_tui.model import DixisError, Status
+from dixis_tui.readings import read_source
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.shop import build_shop
 from dixis_tui.target import TargetError, connected, execute, query
@@ -370,7 +372,7 @@ def test_more_keys_than_one_question_holds_are_narrowed_down_first(
     driver = make_driver(server, database, tmp_path, statements)
     driver.snapshot()
     driver.run(schema.steps(driver.config)[:3])
-    source, _ = schema.read_source(driver.ctx)
+    source, _ = read_source(driver.ctx)
     table = source.tables[0]
     with closing(driver.target()) as target:
         rows = [["Ελιά"], ["Μέλι"], ["ΕΛΙΑ"], ["Strauß"], ["Strauss"]]

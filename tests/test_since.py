@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import catalogue, since
-from dixis_tui.catalogue import ColumnContents, TableContents
+from dixis_tui.contents import ColumnContents, TableContents, scan
 from dixis_tui.source import open_readonly
 from tests.data_path import make_source
 
@@ -45,7 +45,7 @@ CHANGES = {
 def scanned(path: Path) -> dict[str, TableContents]:
     with closing(open_readonly(path)) as connection:
         schema = catalogue.read_schema(connection)
-        return {table.name: catalogue.scan(connection, table) for table in schema.tables}
+        return {table.name: scan(connection, table) for table in schema.tables}
 
 
 def says_no_less(one: ColumnContents, other: ColumnContents) -> list[str]:
@@ -91,13 +91,12 @@ def test_only_what_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.Mon
     with closing(open_readonly(after)) as connection:
         schema = catalogue.read_schema(connection)
     rows: list[int] = []
-    scan = catalogue.scan
 
     def counted(connection: sqlite3.Connection, table: catalogue.Table) -> TableContents:
         found = scan(connection, table)
         rows.append(found.rows)
         return found
 
-    monkeypatch.setattr(catalogue, "scan", counted)
+    monkeypatch.setattr(since, "scan", counted)
     since.contents(after, schema, before, known, lambda: None)
     assert rows == [1, 1]  # the changed row, and the table without row numbers

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dixis_tui.catalogue import Index, SourceSchema, Table, TableContents
+from dixis_tui.catalogue import Index, SourceSchema, Table
+from dixis_tui.contents import TableContents
 from dixis_tui.expressions import lower
 from dixis_tui.names import free
 from dixis_tui.translate.families import Family, family_of

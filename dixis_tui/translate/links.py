@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dixis_tui.catalogue import SourceSchema, TableContents
+from dixis_tui.catalogue import SourceSchema
+from dixis_tui.contents import TableContents
 from dixis_tui.expressions import lower
 
 ColumnName = tuple[str, str]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import get_args
 
-from dixis_tui.catalogue import SourceSchema, Table, TableContents
+from dixis_tui.catalogue import SourceSchema, Table
+from dixis_tui.contents import TableContents
 from dixis_tui.expressions import lower
 from dixis_tui.model import DixisError
 from dixis_tui.names import Names, name_obstacle, target_names

@@ -43,9 +43,9 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
     def below(self) -> Iterable[Widget]:
         yield Below()
 
-    def show_state(self) -> None:
+    def show_list(self) -> None:
         self._entries += self._reader.new()
-        super().show_state()
+        super().show_list()
         if self._follow and self.query(Listing):
             self.query_one(Listing).go(len(self._items) - 1)
 
@@ -53,7 +53,7 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
         super().show_clock()
         if new := self._reader.new():
             self._entries += new
-            self.show_state()
+            self.show_list()
 
     def items(self) -> Iterable[tuple[int, Entry]]:
         return [(n, one) for n, one in enumerate(self._entries) if self._questions or one.kind != "ask"]

@@ -130,12 +130,10 @@ class Listing(ScrollView, can_focus=True):
         if index >= len(self._keys):
             return Strip.blank(width, self.rich_style)
         text = self._line(index, width)
-        strip = Strip(text.render(self.app.console)).adjust_cell_length(width)
-        strip = strip.apply_style(self.rich_style)
-        if index == self.cursor and self.has_focus:
-            plain = Text(text.plain, style=CURSOR)
-            strip = Strip(plain.render(self.app.console)).adjust_cell_length(width, CURSOR)
-        return strip
+        here = index == self.cursor and self.has_focus
+        segments = Text(text.plain).render(self.app.console) if here else text.render(self.app.console)
+        strip = Strip(segments).adjust_cell_length(width)
+        return strip.apply_style(self.rich_style + CURSOR if here else self.rich_style)
 
     def on_resize(self) -> None:
         self.virtual_size = Size(self.room, len(self._keys))

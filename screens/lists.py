@@ -51,8 +51,7 @@ class ListScreen(View, Screen[None], Generic[T]):
     ListScreen #list-title { height: auto; max-height: 5; padding: 0 1; }
     ListScreen #list-head { height: 1; padding: 0 1; text-style: bold underline; text-wrap: nowrap; }
     ListScreen Listing { padding: 0 0 0 1; }
-    ListScreen #list-filter { display: none; margin: 0 1; }
-    ListScreen.-filtering #list-filter { display: block; }
+    ListScreen Input { display: none; margin: 0 1; }
     """
     AUTO_FOCUS = "#listing"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -129,6 +128,12 @@ class ListScreen(View, Screen[None], Generic[T]):
         return self._items[cursor] if 0 <= cursor < len(self._items) else None
 
     def show_state(self) -> None:
+        """The list, and which keys mean something now."""
+        self.show_list()
+        self.refresh_bindings()
+
+    def show_list(self) -> None:
+        """The list alone: what may be asked for many times a second."""
         if not self.is_mounted or not self.query(Listing):
             return
         wanted = self._wanted.casefold()
@@ -146,7 +151,6 @@ class ListScreen(View, Screen[None], Generic[T]):
         labels = [Text(column.label) for column in columns]
         self.query_one("#list-head", Static).update(line(columns, labels, listing.room))
         self.look(self.selected)
-        self.refresh_bindings()
 
     def show_clock(self) -> None:
         for headline in self.query(Headline):
@@ -167,8 +171,18 @@ class ListScreen(View, Screen[None], Generic[T]):
             self.dismiss()
 
     def action_filter(self) -> None:
-        self.add_class("-filtering")
-        self.query_one("#list-filter", Input).focus()
+        self.open_field("#list-filter")
+
+    def open_field(self, selector: str) -> None:
+        """Show a field and type into it, from the very next key on: that key may mean something to the list."""
+        field = self.query_one(selector, Input)
+        field.display = True
+        self.set_focus(field)
+
+    def close_field(self, selector: str) -> None:
+        self.set_focus(self.query_one(Listing))
+        self.query_one(selector, Input).display = False
+        self.show_state()
 
     @on(Input.Changed, "#list-filter")
     def _typed(self, event: Input.Changed) -> None:
@@ -177,9 +191,7 @@ class ListScreen(View, Screen[None], Generic[T]):
 
     @on(Input.Submitted, "#list-filter")
     def _end_filter(self) -> None:
-        self.remove_class("-filtering")
-        self.query_one(Listing).focus()
-        self.show_state()
+        self.close_field("#list-filter")
 
     def action_copy(self) -> None:
         if (item := self.selected) is not None:

@@ -30,10 +30,6 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
         "What the steps said and what the journal recorded. / searches and goes to the next match, & leaves only lines"
         " with a text, v leaves out lower levels, s leaves only the step of the selected line."
     )
-    DEFAULT_CSS = """
-    LogScreen #log-search { display: none; margin: 0 1; }
-    LogScreen.-searching #log-search { display: block; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", key_display="/", tooltip="search; Enter goes to the match above"),
         Binding("n", "match(-1)", "Next", show=False, tooltip="the match above, which is older"),
@@ -59,19 +55,19 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
         yield Input(id="log-search", placeholder="search: a part of a line; Enter goes to it, n and N to others")
 
     def show_log(self, notices: object) -> None:
-        self.show_state()
+        self.show_list()
 
     def show_clock(self) -> None:
         super().show_clock()
         if self._runner.watch:
-            self.show_state()
+            self.show_list()
 
-    def show_state(self) -> None:
+    def show_list(self) -> None:
         for one in self._reader.new():
             self._lines.append((self._count, one))
             self._count += 1
         del self._lines[:-KEPT]
-        super().show_state()
+        super().show_list()
         if self._follow and self.query(Listing):
             self.query_one(Listing).go(len(self._items) - 1)
 
@@ -123,8 +119,7 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
             super().action_back()
 
     def action_search(self) -> None:
-        self.add_class("-searching")
-        self.query_one("#log-search", Input).focus()
+        self.open_field("#log-search")
 
     @on(Input.Changed, "#log-search")
     def _seek(self, event: Input.Changed) -> None:
@@ -133,13 +128,9 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
 
     @on(Input.Submitted, "#log-search")
     def _end_search(self) -> None:
-        self.remove_class("-searching")
-        listing = self.query_one(Listing)
-        listing.focus()
-        if self._sought and not self._matching(self._items[listing.cursor]):
+        self.close_field("#log-search")
+        if self._sought and self.selected and not self._matching(self.selected):
             self.action_match(-1)
-        else:
-            self.show_state()
 
     def _matching(self, item: tuple[int, LogLine]) -> bool:
         return self._sought.casefold() in item[1].text.casefold()

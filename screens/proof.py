@@ -40,14 +40,14 @@ class ProofScreen(ListScreen[TableProof]):
         self._step = ""
         self._proofs: list[TableProof] = []
 
-    def show_state(self) -> None:
+    def show_list(self) -> None:
         self._step, found = validation.proofs(self._runner.events)
         self._proofs = sorted(found, key=lambda p: (p.status == "equal", -p.differences_total, -p.rows_source))
-        super().show_state()
+        super().show_list()
 
     def show_progress(self) -> None:
         if self._at_work():
-            super().show_state()
+            super().show_list()  # with the proofs there are: they come as events
 
     def items(self) -> Iterable[TableProof]:
         return self._proofs

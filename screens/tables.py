@@ -82,12 +82,12 @@ class TablesScreen(ListScreen[Row]):
         self._order = 0
 
     def show_progress(self) -> None:
-        self.show_state()
+        self.show_list()
 
     def show_clock(self) -> None:
         super().show_clock()
         if self._runner.running:
-            self.show_state()  # how long a stream has been silent
+            self.show_list()  # how long a stream has been silent
 
     # What there is
 
@@ -187,7 +187,8 @@ class TablesScreen(ListScreen[Row]):
         at_work = item.state is Status.RUNNING
         held = at_work and self._runner.gate.paused
         share = item.done / item.total if item.total else 1.0 if item.state.settled else 0.0
-        wide = [_bar(share, self._bar), Text(f"{share:.0%}" if item.total is not None else "")] if self.wide else []
+        begun = item.state is not Status.PENDING and item.total is not None
+        wide = [_bar(share, self._bar), Text(f"{share:.0%}")] if begun else [Text(), Text()]
         total = "?" if item.total is None else words.amount(item.total, item.unit)
         rate = f"{words.amount(item.rate, item.unit)}/s" if item.rate and not held else ""
         left = words.duration(item.left) if at_work and not held and item.left is not None else ""
@@ -195,7 +196,7 @@ class TablesScreen(ListScreen[Row]):
             words.paused() if held else words.state(item.state),
             Text(item.name, "bold" if at_work else ""),
             Text(item.group, "dim"),
-            *wide,
+            *(wide if self.wide else []),
             Text(f"{words.amount(item.done, item.unit)}/{total}"),
             Text(words.amount(item.size, "bytes") if item.size else ""),
             Text(rate),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from checks import data, env, infra, keys, plan, registry, schema, signoffs, timing
+from checks import data, env, infra, keys, plan, registry, rehearsal, schema, signoffs, timing
 from checks.registry import Check
 from dixis_tui.step import Step
 
-FAMILIES = (env, infra, schema, data, keys, plan, timing)
+FAMILIES = (env, infra, schema, data, keys, plan, timing, rehearsal)
 
 
 def all_checks() -> tuple[Check, ...]:

@@ -12,6 +12,7 @@ from dixis_tui import catalogue, misfits, proposals
 from dixis_tui.context import Context
 from dixis_tui.misfits import Misfit
 from dixis_tui.model import Finding
+from dixis_tui.phrase import counted
 from dixis_tui.source import latest_snapshot, preflight_snapshot
 
 VALUES = (PLANNED,)
@@ -44,7 +45,9 @@ def scan(ctx: Context) -> Answer:
     source_schema, contents, _ = scanned(ctx)
     rows = sum(held.rows for held in contents.values())
     taken = latest_snapshot(ctx)
-    summary = f"{len(source_schema.tables)} tables, {rows:,} rows, {humanize.naturalsize(taken.size)}"
+    summary = (
+        f"{counted(len(source_schema.tables), 'table')}, {counted(rows, 'row')}, {humanize.naturalsize(taken.size)}"
+    )
     largest = sorted(contents.items(), key=lambda item: -item[1].rows)[:10]
     evidence = [f"{held.rows:>12,}  {name}" for name, held in largest if held.rows]
     facts = {"tables": len(contents), "rows": rows, "bytes": taken.size}
@@ -66,7 +69,8 @@ def plan_of_copy(ctx: Context) -> Answer:
     if not plan.targets:
         return skip(UNKNOWN)
     columns = sum(len(job.fields) for job in plan.jobs)
-    return good(f"{len(plan.jobs)} tables, {columns:,} columns, {sum(job.total for job in plan.jobs):,} rows")
+    rows = sum(job.total for job in plan.jobs)
+    return good(f"{counted(len(plan.jobs), 'table')}, {counted(columns, 'column')}, {counted(rows, 'row')}")
 
 
 # One check for each way in which a value can do wrong: title, why it matters, what is said of the rows.
@@ -153,7 +157,7 @@ def _register(kind: str, title: str, why: str) -> None:
         if not plan.targets:
             return skip(UNKNOWN)
         mine = [one for one in plan.misfits if one.kind == kind]
-        return found((_misfit(ctx, one) for one in mine), f"all values of {len(plan.jobs)} tables fit")
+        return found((_misfit(ctx, one) for one in mine), f"all values of {counted(len(plan.jobs), 'table')} fit")
 
 
 def _misfit(ctx: Context, one: Misfit) -> Finding:

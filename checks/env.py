@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import APPLICATION, HOST, SOURCE
-from dixis_tui import assets, envfile, laravel
+from dixis_tui import assets, envfile, laravel, session
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.laravel import ApplicationError
@@ -49,6 +49,7 @@ class Settings(BaseModel):
     mysql_keys: list[str]
     mysql_url: bool
     mysql_options: list[str]
+    unbuffered: bool
     pdo_mysql: bool
     ssl_ca_option: str
     links: dict[str, bool]
@@ -282,8 +283,115 @@ def _not_ready(ctx: Context, told: Settings, values: dict[str, str]) -> Iterator
             f'MYSQL_ATTR_SSL_CA = "{target.tls.ca or "/etc/ssl/certs/ca-certificates.crt"}"',
             severity="warn",
         )
+    if told.unbuffered:
+        text = "PDO::MYSQL_ATTR_USE_BUFFERED_QUERY is false: a query inside of a loop over cursor() is error 2014"
+        yield finding(text, "# config/database.php: leave that option out", severity="warn")
     if "pool" in told.mysql_keys:
-        yield finding("connections.mysql.pool is read by no version of Laravel: it has no effect", severity="note")
+        text = (
+            "connections.mysql.pool is read by no version of Laravel; what bounds connections is in infra.connections"
+        )
+        yield finding(text, severity="note")
+
+
+# The plan's keys for TLS, the names under which PHP has them, and the keys that an application usually reads.
+TLS_KEYS = {
+    "DB_SSL_CA": ("CA", "MYSQL_ATTR_SSL_CA"),
+    "DB_SSL_CERT": ("CERT", "MYSQL_ATTR_SSL_CERT"),
+    "DB_SSL_KEY": ("KEY", "MYSQL_ATTR_SSL_KEY"),
+}
+
+
+@check(
+    "env.tls",
+    "The plan's TLS settings reach PHP",
+    why="Laravel reads none of DB_SSL_MODE, DB_SSL_CA, DB_SSL_CERT, DB_SSL_KEY. What counts is what config/database.php"
+    " hands to PHP, and that the files are there on the host.",
+    severity="warn",
+    remedy="map them in [app.database_env] to the keys that config/database.php reads",
+    needs=(APPLICATION,),
+)
+def tls_keys(ctx: Context) -> Answer:
+    values = envfile.values(laravel.read_env(ctx)) | ctx.config.app.database_env
+    mine = {key: value for key, value in values.items() if "SSL" in key and value}
+    usual = {usual: mine[key] for key, (_, usual) in TLS_KEYS.items() if key in mine and not mine.get(usual)}
+    told, mapped = (session.ask(ctx, variables=given) if given else None for given in (mine, mine | usual))
+    if told is None or mapped is None:
+        return skip("no key for TLS is set in .env or [app.database_env]; env.mysql says whether one is wanted")
+    evidence = [f"{name}: {file.path}" for name, file in told.files.items()]
+    return found(_unread(mine, told, mapped), f"PHP is told of {', '.join(told.files) or 'no file'}", *evidence)
+
+
+def _unread(mine: dict[str, str], told: session.Told, mapped: session.Told) -> Iterator[Finding]:
+    """Keys that are set and reach PHP under no name. mapped: what PHP is told with the usual keys set as well."""
+    for key, (name, usual) in TLS_KEYS.items():
+        path = mine.get(key) or mine.get(usual)
+        if not path or (name in told.files and told.files[name].path == path):
+            continue
+        if name in mapped.files and mapped.files[name].path == path:
+            text = f"{key} is set, and the application reads {usual}"
+            yield finding(text, "[app.database_env]", f"{usual} = {json.dumps(path)}")
+        else:
+            set_ = key if mine.get(key) else usual
+            text = f"{set_} is set, and config/database.php hands it to nothing"
+            yield finding(text, "[app.database_env]", f"{usual} = {json.dumps(path)}", *session.PHP_LINES)
+    for name, file in told.files.items():
+        if not file.readable:
+            yield finding(f"{file.path} ({name}) is not there on the host, or the application may not read it")
+    if mine.get("DB_SSL_MODE") and not told.files.keys() & {"CA", "CAPATH"}:
+        text = f"DB_SSL_MODE={mine['DB_SSL_MODE']} is read by nothing: PHP encrypts once it has the authority's file"
+        yield finding(text, "[app.database_env]", 'MYSQL_ATTR_SSL_CA = "…"   # the authority\'s file on the host')
+
+
+@check(
+    "env.cache",
+    "The application's cache",
+    why="With a cache that does not answer every page is an error. The plan wants Redis, and a query cache that neither"
+    " MySQL 8 nor Laravel has.",
+    severity="warn",
+    remedy="start Redis and see that the host reaches it, or choose another store: CACHE_DRIVER=file",
+    needs=(APPLICATION,),
+)
+def cache(ctx: Context) -> Answer:
+    told = session.ask(ctx)
+    now = told.cache
+    findings = [_redis(one) for one in now.redis if one.problem]
+    if now.driver is None:
+        findings.append(finding(f"the default store of the cache, {now.store}, is not in config/cache.php"))
+    findings += [
+        finding(f"{key} is read by no version of Laravel, and MySQL has no query cache since 8.0", severity="note")
+        for key in told.query_cache
+    ]
+    answers = [f"Redis at {one.where} answers ({one.client}, connection {one.connection})" for one in now.redis]
+    return found(findings, "; ".join([f"{now.store}, driver {now.driver}", *answers]), "asked of PHP's command line")
+
+
+def _redis(one: session.Redis) -> Finding:
+    """Why Redis does not answer the application, and what mends it."""
+    known = {
+        "no-extension": (
+            "the client is phpredis, and PHP has no extension redis",
+            (
+                "apt-get install php-redis   # then restart PHP-FPM",
+                "or",
+                "composer require predis/predis",
+                "REDIS_CLIENT=predis",
+            ),
+        ),
+        "no-predis": (
+            "the client is predis, which is not installed",
+            ("composer require predis/predis", "or", "apt-get install php-redis", "REDIS_CLIENT=phpredis"),
+        ),
+        "no-provider": (
+            "Laravel's service for Redis is not among the providers",
+            ("# config/app.php, providers: Illuminate\\Redis\\RedisServiceProvider::class",),
+        ),
+        "no-connection": (
+            f"config/database.php has no redis connection named {one.connection}",
+            ("# config/database.php: 'redis' => ['client' => …, '" + one.connection + "' => ['host' => …]]",),
+        ),
+    }
+    why, remedy = known.get(one.problem, (f"Redis at {one.where} does not answer: {one.problem}", ()))
+    return finding(f"the cache wants Redis (connection {one.connection}): {why}", *remedy)
 
 
 @check(

@@ -5,16 +5,22 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from math import ceil
 from pathlib import Path
 
 import humanize
 
+from checks.env import settings
 from checks.registry import Answer, check, finding, found, good, problem, skip
-from checks.shared import SCAN, SERVER, SOURCE, server
-from dixis_tui import assets, backup
+from checks.shared import HOST, SCAN, SERVER, SOURCE, server
+from dixis_tui import assets, backup, connections, tuning
+from dixis_tui.backups import manifest
+from dixis_tui.backups.judge import judge
+from dixis_tui.connections import Bound
 from dixis_tui.context import Context
+from dixis_tui.model import DixisError, Finding
 from dixis_tui.source import latest_snapshot
 from dixis_tui.target import TargetConnection, query, server_facts
 
@@ -24,8 +30,6 @@ CLOCK_SECONDS = 2.0
 # What InnoDB needs for a byte of the source: the rows, their indexes, pages that are not full.
 ROOM_FACTOR = 3
 RESERVE = 100 << 20
-# Connections beside the application's own: the console's streams, dumps, monitoring, an administrator.
-BESIDE = 10
 DAYS = 7
 
 
@@ -328,21 +332,80 @@ def clock(ctx: Context) -> Answer:
 @check(
     "infra.connections",
     "Connections enough",
-    why="A pool larger than max_connections turns customers away at the first busy hour.",
+    why="Laravel has no pool: every PHP process and every worker holds a connection. More of them than the server takes"
+    " turn customers away at the first busy hour.",
     severity="warn",
-    remedy="SET PERSIST max_connections = 200; or smaller pools",
+    remedy="more max_connections, or fewer pm.max_children",
+    needs=(SERVER, HOST),
+)
+def connections_enough(ctx: Context) -> Answer:
+    with server(ctx) as connection:
+        bound = connections.bound(ctx, connection, _of_each_process(ctx))
+    return found(_too_few(ctx, bound), bound.lines()[-1], *bound.lines())
+
+
+def _of_each_process(ctx: Context) -> int:
+    """Connections that a PHP process may open: two where the application reads and writes on hosts of their own."""
+    try:
+        return 2 if "read" in settings(ctx).mysql_keys else 1
+    except DixisError:
+        return 1
+
+
+def _too_few(ctx: Context, bound: Bound) -> Iterator[Finding]:
+    limit = ctx.config.watch.connections_percent
+    if bound.wanted is None:
+        unknown = "; ".join(one.line() for one in bound.hosts if one.children is None)
+        text = f"how many connections the application may open is not known: {unknown}"
+        yield finding(text, "[connections]", "children = 20   # PHP processes of a web host at most", severity="note")
+    elif bound.wanted > bound.most:
+        enough = ceil(bound.wanted * 100 / limit)
+        yield finding(
+            f"{bound.wanted} connections may be wanted, the server takes {bound.most}",
+            "[tuning.variables]",
+            f"max_connections = {enough}   # then: dixis tune apply",
+            "or",
+            f"pm.max_children = {_children(bound)}   # in each pool's file, then restart PHP-FPM",
+        )
+    elif 100 * bound.wanted > limit * bound.most:
+        text = f"{bound.wanted} connections may be wanted, more than {limit:g} % of the server's {bound.most}"
+        yield finding(text, severity="note")
+    if bound.per_account and bound.application is not None and bound.application > bound.per_account:
+        text = f"the application may want {bound.application} connections, its account gets {bound.per_account}"
+        yield finding(text, f"ALTER USER '{ctx.config.target.user}'@'…' WITH MAX_USER_CONNECTIONS 0;")
+    if bound.use > limit:
+        text = f"at the peak {bound.peak} of {bound.most} connections were in use, more than {limit:g} %"
+        yield finding(text, "[tuning.variables]", f"max_connections = {ceil(bound.peak * 100 / limit)}")
+
+
+def _children(bound: Bound) -> int:
+    """How many processes each pool may have, so that all fit."""
+    pools = max(1, sum(len(one.pools) or 1 for one in bound.hosts))
+    workers = sum(one.workers for one in bound.hosts)
+    return max(1, ((bound.most - bound.beside) // bound.each - workers) // pools)
+
+
+@check(
+    "infra.tuning",
+    "The server is set as [tuning] wants it",
+    why="A server with its defaults reads from disk what would fit into memory, and logs no slow query in the week that"
+    " is watched.",
+    severity="note",
+    remedy="dixis tune apply",
     needs=(SERVER,),
 )
-def connections(ctx: Context) -> Answer:
-    with server(ctx) as connection:
-        most = int(query(connection, "SELECT @@GLOBAL.max_connections")[0][0])
-        used = int(query(connection, "SHOW GLOBAL STATUS LIKE 'Threads_connected'")[0][1])
-    pool = ctx.config.app.database_env.get("DB_POOL_MAX", "20")
-    wanted = (int(pool) if pool.isdigit() else 20) + ctx.config.data.streams + BESIDE
-    text = (
-        f"max_connections {most}, {used} in use, {wanted} wanted (a pool of {pool}, {ctx.config.data.streams} streams)"
-    )
-    return good(text) if most - used >= wanted else problem(text)
+def tuned(ctx: Context) -> Answer:
+    told = tuning.show(ctx)
+    findings = [
+        finding(
+            f"{one.text()[0]}{f'; {one.why}' if one.why else ''}",
+            *(["dixis tune apply"] if one.statement else one.lines),
+            severity="warn" if one.verdict in ("too large", "unknown") else "note",
+        )
+        for one in told.readings
+        if one.verdict != "as wanted"
+    ]
+    return found(findings, f"{told.server}, {tuning.place(told)}", *told.slow_log.lines())
 
 
 @check(
@@ -379,8 +442,7 @@ def backup_room(ctx: Context) -> Answer:
     needed = DAYS * latest_snapshot(ctx).size + _sizes(files)
     free = ctx.local.free_space(str(directory))
     text = f"{humanize.naturalsize(free)} free in {directory}, {humanize.naturalsize(needed)} wanted for {DAYS} days"
-    last = backup.newest(directory)
-    evidence = f"the newest: {last[0]}, {humanize.naturaldelta(last[1])} old" if last else "no backup there yet"
+    evidence = judge(manifest.look(directory), None, datetime.now(UTC), ctx.config.backup.max_age_hours).summary
     return good(text, evidence) if free >= needed else problem(text, evidence)
 
 

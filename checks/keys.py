@@ -17,6 +17,7 @@ from dixis_tui.catalogue import ForeignKey, SourceSchema, Table
 from dixis_tui.context import Context
 from dixis_tui.copying import Job, reading_jobs
 from dixis_tui.model import Finding
+from dixis_tui.phrase import counted
 from dixis_tui.readings import read_source
 from dixis_tui.source import latest_snapshot, reading
 
@@ -236,7 +237,7 @@ def _over(ctx: Context, job: Job, most: int, mariadb: bool) -> Iterator[Finding]
                 f"SELECT count(*) FROM {catalogue.name(job.read.name)} WHERE {size} >= {most}"
             ).fetchone()[0]
             yield finding(
-                f"{count} values are too large for a packet of {most} bytes",
+                f"{counted(count, 'value is', 'values are')} too large for a packet of {most} bytes",
                 *remedy,
                 table=job.name,
                 column=one.source.name,
@@ -271,7 +272,7 @@ def ids(ctx: Context) -> Answer:
                     0
                 ]
                 shown = misfits.examples(source, table, table, c, f"{c} <= 0")
-                text = f"{count} rows with the number 0 or below"
+                text = f"{counted(count, 'row')} with the number 0 or below"
                 column = table.primary_key[0]
                 findings.append(finding(text, table=table.name, column=column, rows=int(count), examples=shown))
             if table.sequence is not None and table.sequence > max(holds.high, 0):

@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlglot import exp, parse
 from sqlglot.errors import OptimizeError, SqlglotError
@@ -15,7 +14,7 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from checks.env import ARTISAN
 from checks.registry import Answer, check, finding, found, problem, skip
 from checks.shared import APPLICATION, HOST, PLANNED, SCAN, SERVER, planned, server
-from dixis_tui import envfile, laravel, structure
+from dixis_tui import envfile, laravel, structure, variables
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Index
 from dixis_tui.context import Context
@@ -24,25 +23,14 @@ from dixis_tui.model import Finding
 from dixis_tui.nearest import nearest
 from dixis_tui.readings import read_source
 from dixis_tui.rows import TEXT_KINDS
-from dixis_tui.target import ServerFacts, TargetConnection, query, server_facts
+from dixis_tui.target import query, server_facts
+from dixis_tui.variables import judged
 
-SET = re.compile(
-    r"\s*SET\s+(?:(GLOBAL|PERSIST|SESSION)\s+|@@(?:GLOBAL|PERSIST)\.)?(\w+)\s*:?=\s*(.+?)\s*;?\s*", re.I | re.S
-)
 INDEX = re.compile(
     r"(?:CREATE\s+INDEX\s+`?(?P<name>\w+)`?\s+ON\s+`?(?P<table>\w+)`?"
     r"|ALTER\s+TABLE\s+`?(?P<altered>\w+)`?\s+ADD\s+FULLTEXT(?:\s+(?:KEY|INDEX))?)\s*\((?P<columns>[^()]+)\);?",
     re.I,
 )
-SIZE = re.compile(r"(\d+)\s*([KMGT])", re.I)
-REMOVED = {
-    "query_cache_size": "removed in MySQL 8.0",
-    "query_cache_type": "removed in MySQL 8.0",
-    "query_cache_limit": "removed in MySQL 8.0",
-    "innodb_file_format": "removed in MySQL 8.0",
-    "innodb_large_prefix": "removed in MySQL 8.0",
-    "expire_logs_days": "removed in MySQL 8.4: binlog_expire_logs_seconds takes its place",
-}
 OWN_ENGINE = {
     "db:export": "the phase Data reads the snapshot itself",
     "db:import": "the phase Data writes the rows, each chunk with its checkpoint",
@@ -64,66 +52,6 @@ def list_of(key: str, values: Iterable[str]) -> tuple[str, ...]:
 # Tuning
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A judged SET statement. wrong: why it would fail; works: the statement that does, empty when there is none."""
-
-    text: str
-    name: str
-    wrong: str
-    works: str
-    parameter: str
-
-
-def judged(text: str, variables: Mapping[str, str], facts: ServerFacts, may_set: bool) -> Setting:
-    """What would become of a SET statement on this server."""
-    match = SET.fullmatch(text)
-    if not match:
-        return Setting(text, "", "is no SET statement of one variable", "", "")
-    scope, name, raw = (match[1] or "").upper(), match[2].lower(), match[3].strip()
-    value = raw.strip("'\"")
-    if name not in variables:
-        why = REMOVED.get(name) if not facts.mariadb else None
-        return Setting(
-            text, name, f"error 1193: {facts.flavour} {_short(facts)} has no {name} ({why or 'unknown'})", "", ""
-        )
-    number = _bytes(value)
-    plain = re.fullmatch(r"-?\d+(\.\d+)?", variables[name]) is not None
-    verb = "GLOBAL" if facts.mariadb else "PERSIST"
-    good = str(number) if number is not None and plain else (value if value.isidentifier() or plain else f"'{value}'")
-    works = f"SET {verb} {name} = {good}"
-    wrong = ""
-    quoted = raw[:1] in "'\""
-    if plain and number is not None:
-        wrong = f"error 1232: {name} takes whole bytes, not {raw}"
-    elif plain and quoted:
-        wrong = f"error 1232: {name} takes a number, not the text {raw}"
-    elif not may_set and scope != "SESSION":
-        wrong = "error 1227: this account may not set it (SYSTEM_VARIABLES_ADMIN); use the parameter group"
-    return Setting(text, name, wrong, works, f"{name} = {good}")
-
-
-def _short(facts: ServerFacts) -> str:
-    return ".".join(map(str, facts.version))
-
-
-def _bytes(value: str) -> int | None:
-    """A size written as 1G in bytes, None for anything else."""
-    match = SIZE.fullmatch(value)
-    return int(match[1]) << {"K": 10, "M": 20, "G": 30, "T": 40}[match[2].upper()] if match else None
-
-
-def _may_set(connection: TargetConnection, facts: ServerFacts) -> bool:
-    user, _, host = str(query(connection, "SELECT CURRENT_USER()")[0][0]).rpartition("@")
-    held = query(
-        connection,
-        "SELECT privilege_type FROM information_schema.user_privileges WHERE grantee = %s",
-        (f"'{user}'@'{host}'",),
-    )
-    wanted = {"SUPER", "SYSTEM_VARIABLES_ADMIN"} if not facts.mariadb else {"SUPER"}
-    return bool(wanted & {str(row[0]).upper() for row in held})
-
-
 @check(
     "plan.tuning",
     "The plan's tuning statements",
@@ -137,9 +65,11 @@ def tuning(ctx: Context) -> Answer:
     wanted = ctx.config.plan.tuning
     with server(ctx) as connection:
         facts = server_facts(connection)
-        variables = {str(k).lower(): str(v) for k, v in query(connection, "SHOW GLOBAL VARIABLES")}
-        may_set = _may_set(connection, facts)
-    settings = [judged(text, variables, facts, may_set) for text in wanted]
+        there = variables.all_variables(connection)
+        allowed = variables.may_set(connection, facts)
+        named = [match[2].lower() for match in map(variables.SET.fullmatch, wanted) if match]
+        fixed = variables.fixed_of(connection, [name for name in named if name in there])
+    settings = [judged(text, there, facts, allowed, fixed) for text in wanted]
     working = [one.works or None for one in settings]
     better = list_of("tuning", [works for works in working if works])
     findings = []
@@ -148,19 +78,10 @@ def tuning(ctx: Context) -> Answer:
             apply = [f"{one.works};", f"-- or in the parameter group: {one.parameter}"] if one.works else []
             dropped = [] if one.works else ["# leave it out:"]
             findings.append(finding(f"{one.text}: {one.wrong}", *dropped, *better, *(["or", *apply] if apply else [])))
-        elif not _is_so(one, variables):
-            text = f"{one.name} is {variables[one.name]} now"
+        elif not variables.is_so(one.works.rpartition("= ")[2], there[one.name]):
+            text = f"{one.name} is {there[one.name]} now"
             findings.append(finding(text, f"{one.works};", severity="note"))
     return found(findings, f"{len(settings)} settings, all as wanted", *(f"{one.text}" for one in settings))
-
-
-def _is_so(one: Setting, variables: Mapping[str, str]) -> bool:
-    """Whether a variable has the wanted value already."""
-    wanted, now = one.works.rpartition("= ")[2].strip("'").upper(), variables[one.name].upper()
-    try:
-        return float(wanted) == float(now)
-    except ValueError:
-        return {"1": "ON", "0": "OFF"}.get(wanted, wanted) == {"1": "ON", "0": "OFF"}.get(now, now)
 
 
 # Indexes

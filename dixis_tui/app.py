@@ -7,6 +7,7 @@ burst of progress costs one repaint; an event is never lost, because what is sho
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -14,18 +15,21 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from rich.terminal_theme import TerminalTheme
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerCancelled, WorkerFailed
 
 import screens
+from dixis_tui import telling
 from dixis_tui.journal import Event
 from dixis_tui.model import DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
-from screens import requests, words
+from screens import requests, themes, words
 from screens.board import Board
 from screens.commands import CommandsScreen
 from screens.confirm import ConfirmDialog
@@ -68,7 +72,9 @@ class ConsoleApp(App[int]):
     def __init__(self, runner: Runner) -> None:
         # The terminal's own colours, said before the theme is set: with NO_COLOR the filter is chosen right there.
         super().__init__(ansi_color=True)
-        self.theme = "ansi-dark"
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        self.theme = _theme(runner)
         self.ansi_color = None
         self.runner = runner
         self._board = Board()
@@ -80,6 +86,18 @@ class ConsoleApp(App[int]):
         self._confirmed = False
         self._leaving = False
         self._phase_at_work = False
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return {"line": self.current_theme.foreground or "ansi_default"}
+
+    @property
+    def ansi_theme(self) -> TerminalTheme:
+        """What the colours that texts name look like in the theme of the moment."""
+        return themes.MEANINGS.get(self.theme, super().ansi_theme)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        filters = super().get_line_filters()
+        return [*filters, NoColor()] if self.theme == "monochrome" and not self.no_color else filters
 
     def get_default_screen(self) -> Screen[None]:
         return RunScreen(self.runner, self._board)
@@ -348,26 +366,37 @@ class ConsoleApp(App[int]):
         signed = {signature.role for signature in self.runner.state.step(step.id).signatures}
         roles = sorted(step.roles or ("operator",), key=lambda role: role in signed)
         expected = [(role, self._expected(role)) for role in roles]
+        evidence = [*self._evidence(step), *await asyncio.to_thread(self._keys, expected)]
         answer, problem = None, ""
         while True:
-            dialog = SignDialog(
-                step.title, self._evidence(step), expected, yes="Sign", no="Refuse", last=answer, problem=problem
-            )
+            dialog = SignDialog(step.title, evidence, expected, yes="Sign", no="Refuse", last=answer, problem=problem)
             answer = await self.push_screen_wait(dialog)
             if answer is None:
                 return
             try:
-                self._take(step, answer)
-            except NotNowError as error:
+                told = await asyncio.to_thread(self._take, step, answer)
+            except DixisError as error:
                 problem = " ".join(error.lines())
             else:
+                self.notify(told, markup=False)
                 return
 
-    def _take(self, step: Step, answer: Answer) -> None:
+    def _take(self, step: Step, answer: Answer) -> str:
+        """Record a person's answer; what to tell them. Their key may wait for a touch."""
+        more = ""
         if not answer.yes:
             self.runner.reject(step.id, role=answer.role, name=answer.name, note=answer.note)
         elif self.runner.sign(step.id, role=answer.role, name=answer.name, note=answer.note) is None:
-            self.notify(f"Signed as {answer.role}; more signatures are needed.", markup=False)
+            more = "; more signatures are needed"
+        return f"{answer.name}, {answer.role}: {telling.signed_how(self.runner.events)}{more}."
+
+    def _keys(self, expected: Sequence[tuple[str, str]]) -> list[str]:
+        """How each person who is expected would sign."""
+        lines = []
+        for name in dict.fromkeys(name for _, name in expected if name):
+            key, why = self.runner.key_of(name)
+            lines.append(f"{name} signs with {key.fingerprint}" if key else f"{name} signs by name only: {why}")
+        return lines
 
     async def _waive(self, step: Step) -> None:
         answer, problem = None, ""
@@ -379,20 +408,15 @@ class ConsoleApp(App[int]):
             if answer is None:
                 return
             try:
-                self.runner.waive(step.id, name=answer.name, note=answer.note)
-            except NotNowError as error:
+                await asyncio.to_thread(self.runner.waive, step.id, name=answer.name, note=answer.note)
+            except DixisError as error:
                 problem = " ".join(error.lines())
             else:
                 return
 
     def _expected(self, role: str) -> str:
         """Who the configuration expects in a role; the operator where nobody is asked for by role."""
-        people = self.runner.config.people.model_dump()
-        return (
-            self.runner.operator
-            if role == "operator"
-            else str(people.get(role.replace(" ", "_").replace("-", "_"), ""))
-        )
+        return self.runner.operator if role == "operator" else self.runner.config.people.named(role)
 
     def _evidence(self, step: Step) -> list[str]:
         """What a signer should read: why, who has signed, and how the steps before it ended."""
@@ -504,6 +528,12 @@ class ConsoleApp(App[int]):
             self.pop_screen()
         self.screen.go(step_id)
 
+    def action_theme(self, name: str = "") -> None:
+        """Change to that theme, or to the next one."""
+        here = themes.NAMES.index(self.theme) if self.theme in themes.NAMES else -1
+        self.theme = name or themes.NAMES[(here + 1) % len(themes.NAMES)]
+        self.notify(f"Theme: {self.theme}", timeout=2, markup=False)
+
     async def action_quit(self) -> None:
         """Leave; asks first while something is at work, and then waits for its safe point."""
         if not self.busy:
@@ -535,6 +565,16 @@ def _another_limit(kib: int, rate: float | None, by: float) -> int:
     return 0 if not kib and by > 1 else max(int(now * by), LEAST_KIB)
 
 
+def _theme(runner: Runner) -> str:
+    """The theme the environment asks for, else the configuration. Raises DixisError for one there is not."""
+    name = os.environ.get("DIXIS_THEME") or runner.config.console.theme
+    if name not in themes.NAMES:
+        raise DixisError(
+            f"There is no theme named {name!r}.", next_step=f"set DIXIS_THEME to one of: {', '.join(themes.NAMES)}"
+        )
+    return name
+
+
 def _until_a_person(steps: Sequence[Step]) -> list[Step]:
     """The steps that run by themselves before the first that needs a person."""
     ahead: list[Step] = []
@@ -545,9 +585,12 @@ def _until_a_person(steps: Sequence[Step]) -> list[Step]:
     return ahead
 
 
-async def picture(runner: Runner, path: Path, size: tuple[int, int] = (120, 36), keys: Sequence[str] = ()) -> None:
+async def picture(
+    runner: Runner, path: Path, *, size: tuple[int, int] = (120, 36), keys: Sequence[str] = (), theme: str = ""
+) -> None:
     """Write the console as an SVG after keys were pressed, each waited for; columns and rows in size."""
     app = ConsoleApp(runner)
+    app.theme = theme or app.theme
     async with app.run_test(size=size) as pilot:
         for key in keys:
             await pilot.press(key)

@@ -1,4 +1,4 @@
-"""Backups on this machine: where they are kept, written whole or not at all, and how old the newest is."""
+"""Files of a backup on this machine: where they are kept, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from dixis_tui.model import DixisError, StoppedError
@@ -107,14 +107,3 @@ def file_digest(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def newest(directory: Path) -> tuple[Path, timedelta] | None:
-    """The newest backup and its age; None when there is none."""
-    if not directory.is_dir():
-        return None
-    files = [path for path in directory.iterdir() if path.is_file() and not path.name.startswith(".")]
-    if not files:
-        return None
-    latest = max(files, key=lambda path: path.stat().st_mtime)
-    return latest, datetime.now(UTC) - datetime.fromtimestamp(latest.stat().st_mtime, UTC)

@@ -13,6 +13,7 @@ from dixis_tui.collisions import merged_keys
 from dixis_tui.config import Target
 from dixis_tui.contents import ColumnContents, TableContents
 from dixis_tui.names import Names
+from dixis_tui.phrase import counted
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, Field
 from dixis_tui.shape import ShapeColumn, ShapeIndex
 from dixis_tui.target import TargetConnection, query
@@ -63,7 +64,7 @@ def compare(
         if table.name in ARTISANS:
             continue
         if name is None:
-            what = f"is not there; the source has {rows} rows of it"
+            what = f"is not there; the source has {counted(rows, 'row')} of it"
             remedy = f"add a migration that creates {own}, or say under [names] what it is called"
             found.append(Difference(table.name, what, remedy, blocks=rows > 0))
             continue
@@ -100,14 +101,14 @@ def _columns(
         mine = there.pop(own.lower(), None)
         holds = contents.columns[column.name]
         if mine is None:
-            what = f"{column.name} is not there; the source has {holds.values} values in it"
+            what = f"{column.name} is not there; the source has {counted(holds.values, 'value')} in it"
             yield Difference(table.name, what, f"add {names.table(table.name)}.{own} by a migration", holds.values > 0)
         elif not mine.generated:
             field = Field(column, holds, mine)
             if problem := _problem(field, altered):
                 yield Difference(table.name, f"{column.name}: {problem}", CHANGE, blocks=True, field=field)
             if holds.nulls and not mine.nullable and not mine.automatic:
-                what = f"{column.name} is NOT NULL and the source has {holds.nulls} rows without a value"
+                what = f"{column.name} is NOT NULL and the source has {counted(holds.nulls, 'row')} without a value"
                 yield Difference(table.name, what, "make it nullable by a migration, or fill it", blocks=True)
     for extra in there.values():
         if extra.nullable or extra.default or extra.automatic or extra.generated:
@@ -134,7 +135,8 @@ def narrower(column: ShapeColumn, holds: ColumnContents) -> str:
     if column.kind == "decimal" and len(sizes) == 2:
         whole = max(holds.digits, len(str(max(abs(holds.low), abs(holds.high)))) if holds.integers else 0)
         if holds.inexact:
-            return f"{holds.inexact} values are no decimals of 15 digits and would be rounded in {column.type}"
+            what = counted(holds.inexact, "value is no decimal", "values are no decimals")
+            return f"{what} of 15 digits and would be rounded in {column.type}"
         if holds.scale > sizes[1]:
             return f"values with {holds.scale} decimals would be rounded in {column.type}"
         if whole > max(1, sizes[0] - sizes[1]):

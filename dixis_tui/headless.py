@@ -16,6 +16,7 @@ from typing import TextIO
 
 import click
 
+from dixis_tui import telling
 from dixis_tui.config import ConfigError
 from dixis_tui.journal import Event
 from dixis_tui.model import (
@@ -202,30 +203,33 @@ class Headless:
 
     def _sign(self, step: Step) -> int:
         for role in step.roles or ("operator",):
-            name, note = self._signature(step, role)
+            name, note, asked = self._signature(step, role)
             if not name:
                 self._print(f"  · waiting  {step.id}  {step.title}: sign as {role}")
                 self._print(f'           next: add --sign "{role}=NAME", or sign in the console')
                 return FAILED
-            outcome = self.runner.sign(step.id, role=role, name=name, note=note)
+            outcome = self.runner.sign(step.id, role=role, name=name, note=note, key=asked)
+            self._print(f"           {role}: {telling.signed_how(self.runner.events)}")
             if outcome is not None:
                 self._outcome(step, outcome)
         return OK
 
-    def _signature(self, step: Step, role: str) -> tuple[str, str]:
-        """Name and note of whoever signs; an empty name when nobody can."""
+    def _signature(self, step: Step, role: str) -> tuple[str, str, bool]:
+        """Name and note of whoever signs, and whether a person was asked; an empty name when nobody can."""
         given = self.consent.signatures.get(role)
         if given:
-            return given, "named on the command line"
+            name, separator, note = given.partition(": ")
+            return name.strip(), note.strip() if separator else "named on the command line", True
         if self.consent.yes:
             if self.runner.config.run.environment == "production":
-                return "", ""
-            people = self.runner.config.people.model_dump()
-            named = people.get(role.replace(" ", "_")) or f"{self.runner.operator} ({role})"
-            return named, "rehearsal: signed by --yes, nobody looked"
+                return "", "", False
+            named = self.runner.config.people.named(role) or f"{self.runner.operator} ({role})"
+            return named, "rehearsal: signed by --yes, nobody looked", False
         if not _can_ask():
-            return "", ""
-        return click.prompt(f"{step.title}. Sign as {role}, name", default="", show_default=False), ""
+            return "", "", False
+        name = click.prompt(f"{step.title}. Sign as {role}, name", default="", show_default=False)
+        note = click.prompt("Note, what was seen", default="", show_default=False) if name.strip() else ""
+        return name, note, True
 
     def _outcome(self, step: Step, outcome: Outcome) -> None:
         seconds = self.runner.state.step(step.id).seconds

@@ -23,6 +23,7 @@ from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
 from dixis_tui.model import DixisError, Outcome, Progress, Status
 from dixis_tui.normalise import Form
+from dixis_tui.phrase import counted
 from dixis_tui.proof import (
     SEGMENT_ROWS,
     WHOLE_ROWS,
@@ -160,9 +161,8 @@ def _check(copy: sqlite3.Connection, before: int) -> None:
     orphans = copy.execute("PRAGMA foreign_key_check").fetchall()
     if len(orphans) > before:
         table = orphans[-1][0].decode()
-        raise HomecomingError(
-            f"With the rows from MySQL {len(orphans) - before} rows refer to nothing, the last in {table}."
-        )
+        astray = counted(len(orphans) - before, "row refers", "rows refer")
+        raise HomecomingError(f"With the rows from MySQL {astray} to nothing, the last in {table}.")
 
 
 def _prove(ctx: Context, live: Snapshot) -> None:
@@ -171,7 +171,7 @@ def _prove(ctx: Context, live: Snapshot) -> None:
     comparison = Comparison(home, ctx.config.target, lambda *_: ctx.check_stop(), time_zone=NO_HOUR_TWICE)
     for proof in comparison.run(_tables(as_of(ctx, home))):
         if proof.status != "equal":
-            places = f"{proof.differences_total} differences"
+            places = f"{counted(proof.differences_total, 'difference')}"
             raise HomecomingError(f"{proof.table}: the copy is not what MySQL holds: {proof.message or places}.")
 
 
@@ -399,5 +399,7 @@ def told(brought: Brought) -> Iterator[str]:
     tables: dict[str, int] = {}
     for one in brought.conflicts:
         tables[one["table"]] = tables.get(one["table"], 0) + 1
-    yield from (f"{table}: {count} rows were changed on both sides" for table, count in tables.items())
+    yield from (
+        f"{table}: {counted(count, 'row was', 'rows were')} changed on both sides" for table, count in tables.items()
+    )
     yield from brought.grown

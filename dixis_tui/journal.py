@@ -7,7 +7,6 @@ breaks the chain and is refused on opening.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import socket
@@ -35,9 +34,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DatabaseError
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from dixis_tui import chain
 from dixis_tui.model import HELD, DixisError, Outcome, Status
-
-GENESIS = "0" * 64
 
 # The application is being led to the target: data names the copy of its environment file that leads back.
 SWITCHED = "application-switched"
@@ -98,10 +96,6 @@ class Event:
         return datetime.fromisoformat(self.at)
 
 
-def _digest(previous: str, seq: int, at: str, kind: str, data: str) -> str:
-    return hashlib.sha256("\n".join((previous, str(seq), at, kind, data)).encode()).hexdigest()
-
-
 class Journal:
     """The events of one run, in `run_dir/journal.sqlite`. Anyone may read; the one that drives appends."""
 
@@ -116,9 +110,9 @@ class Journal:
         try:
             self._engine = self._open()
             self._events = list(self._read())
-        except DatabaseError as error:
+        except (DatabaseError, UnicodeDecodeError) as error:
             raise JournalError(
-                f"The journal {self.path} cannot be read: {error.orig}.",
+                f"The journal {self.path} cannot be read: {getattr(error, 'orig', error)}.",
                 safe="source and target were not touched",
                 next_step="restore the file from a copy, or start a new run in another directory",
             ) from error
@@ -128,6 +122,7 @@ class Journal:
 
         @event.listens_for(engine, "connect")
         def _settings(connection: Any, _record: Any) -> None:
+            connection.text_factory = decoded
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
 
@@ -138,14 +133,22 @@ class Journal:
     def events(self) -> Sequence[Event]:
         return self._events
 
-    def append(self, kind: str, data: Mapping[str, Any] | None = None) -> Event:
-        """Add an event; it is durable when this returns. Raises JournalError when it cannot be written."""
+    @property
+    def last_hash(self) -> str:
+        """The hash of the last event; zeros before the first."""
+        return self._events[-1].hash if self._events else chain.GENESIS
+
+    def append(self, kind: str, data: Mapping[str, Any] | None = None, *, at: str = "") -> Event:
+        """Add an event; it is durable when this returns. Raises JournalError when it cannot be written.
+
+        at: its time where somebody has put a name to it already; otherwise now.
+        """
         text = json.dumps(data or {}, ensure_ascii=False, sort_keys=True, default=str)
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        at = at or now()
         with self._write_lock:
-            previous = self._events[-1].hash if self._events else GENESIS
+            previous = self.last_hash
             seq = len(self._events) + 1
-            digest = _digest(previous, seq, at, kind, text)
+            digest = chain.digest(previous, seq, at, kind, text)
             row = {"seq": seq, "at": at, "kind": kind, "data": text, "previous": previous, "hash": digest}
             try:
                 with self._engine.begin() as connection:
@@ -166,7 +169,7 @@ class Journal:
         temporary = self._head.with_suffix(".new")
         try:
             temporary.touch(mode=0o600)
-            temporary.write_text(f"{last.seq} {last.hash}\n", encoding="ascii")
+            temporary.write_text(chain.head_line(last.seq, last.hash), encoding="ascii")
             temporary.replace(self._head)
         except OSError as error:
             raise JournalError(
@@ -185,34 +188,37 @@ class Journal:
         self._engine.dispose()
 
     def _read(self) -> Iterable[Event]:
-        previous = GENESIS
-        hashes: list[str] = []
         # Read first: an event added meanwhile then only lies behind it.
-        seq, _, last = self._head.read_text(encoding="ascii").partition(" ") if self._head.exists() else ("0", "", "")
+        head = read_head(self._head)
         with self._engine.connect() as connection:
-            for number, row in enumerate(_rows(connection), 1):
-                expected = _digest(previous, row.seq, row.at, row.kind, row.data)
-                if (row.seq, row.previous, row.hash) != (number, previous, expected):
-                    raise JournalError(
-                        f"Event {number} of the journal {self.path} is not what was written: its hash does not fit.",
-                        safe="source and target were not touched",
-                        next_step="restore the file from a copy, or start a new run in another directory",
-                    )
-                previous = row.hash
-                hashes.append(previous)
-                yield Event(row.seq, row.at, row.kind, json.loads(row.data), row.previous, row.hash)
-        # A process killed between the two writes leaves the head one event behind, never ahead.
-        known = int(seq)
-        if known > len(hashes) or (known and hashes[known - 1] != last.strip()) or len(hashes) > known + 1:
+            rows = _rows(connection)
+        broken = chain.first_break(rows, head)
+        if broken:
             raise JournalError(
-                f"The journal {self.path} has {len(hashes)} events, and {self._head.name} speaks of {known}.",
+                f"The journal {self.path} is not what was written: {broken}.",
                 safe="source and target were not touched",
-                next_step="restore both files from a copy, or start a new run in another directory",
+                next_step="restore it and its head from a copy, or start a new run in another directory",
             )
+        return [Event(row.seq, row.at, row.kind, json.loads(row.data), row.previous, row.hash) for row in rows]
 
 
-def _rows(connection: Connection) -> Iterable[Any]:
-    return connection.execute(select(_events).order_by(_events.c.seq))
+def now() -> str:
+    """The time as events hold it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def decoded(text: bytes) -> str:
+    """A text of the journal, even one that is no longer UTF-8: the chain then says where it is."""
+    return text.decode("utf-8", "backslashreplace")
+
+
+def read_head(path: Path) -> str | None:
+    """What the head beside a journal says, whatever bytes it holds; None where there is no such file."""
+    return path.read_text(encoding="ascii", errors="backslashreplace") if path.exists() else None
+
+
+def _rows(connection: Connection) -> list[Any]:
+    return list(connection.execute(select(_events).order_by(_events.c.seq)))
 
 
 class Lock:
@@ -278,19 +284,24 @@ class Lock:
 
 @dataclass(frozen=True)
 class Signature:
-    """Who confirmed a step, in which role, when (ISO 8601 UTC), with which note."""
+    """Who confirmed a step, in which role, when (ISO 8601 UTC), with which note.
+
+    fingerprint: of the SSH key it is signed with; empty when signed by name only.
+    """
 
     role: str
     name: str
     note: str
     at: str
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
 class StepState:
-    """Where a step stands, as the journal tells."""
+    """Where a step stands, as the journal tells. by: who began it or answered for it."""
 
     status: Status = Status.PENDING
+    by: str = ""
     outcome: Outcome | None = None
     started_at: str | None = None
     finished_at: str | None = None
@@ -326,6 +337,14 @@ class RunState:
     def window_open(self) -> bool:
         return self.window_opened_at is not None and self.window_closed_at is None
 
+    @property
+    def downtime(self) -> float | None:
+        """Seconds from maintenance on to off; None before it is off."""
+        if self.window_opened_at is None or self.window_closed_at is None:
+            return None
+        opened, closed = map(datetime.fromisoformat, (self.window_opened_at, self.window_closed_at))
+        return (closed - opened).total_seconds()
+
     def step(self, step_id: str) -> StepState:
         return self.steps.get(step_id, StepState())
 
@@ -353,7 +372,9 @@ def advance(state: RunState, one: Event) -> RunState:
         case "step-started":
             if data["step"].startswith("rollback."):
                 state = replace(state, rollback_begun=True)
-            return _with(state, data["step"], status=Status.RUNNING, started_at=one.at, finished_at=None)
+            return _with(
+                state, data["step"], status=Status.RUNNING, by=state.operator, started_at=one.at, finished_at=None
+            )
         case "step-finished":
             outcome = Outcome.model_validate(data["outcome"])
             state = _asked_again(state, data["step"])
@@ -365,13 +386,17 @@ def advance(state: RunState, one: Event) -> RunState:
             summary = f"waived by {data['name']}: {data['note']}"
             outcome = found.model_copy(update={"status": Status.WAIVED, "summary": summary})
             state = _asked_again(state, data["step"])
-            return _with(state, data["step"], status=Status.WAIVED, outcome=outcome, finished_at=one.at)
+            return _with(
+                state, data["step"], status=Status.WAIVED, by=data["name"], outcome=outcome, finished_at=one.at
+            )
         case "refused":
             outcome = Outcome.model_validate(data["outcome"])
             step = {"status": outcome.status, "outcome": outcome, "finished_at": one.at, "signatures": ()}
             return _with(state, data["step"], **step)
         case "signed":
-            signature = Signature(data["role"], data["name"], data["note"], one.at)
+            signature = Signature(
+                data["role"], data["name"], data["note"], one.at, data.get("ssh", {}).get("fingerprint", "")
+            )
             others = tuple(s for s in state.step(data["step"]).signatures if s.role != signature.role)
             return _with(state, data["step"], signatures=(*others, signature))
         case "phase-reset":

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from dixis_tui.phrase import counted
+
 FUNCTION = "dixis_json"
 LOWEST, HIGHEST = -(1 << 63), (1 << 64) - 1
 DEEPEST = 100
@@ -37,7 +39,11 @@ class _Lost:
             self._why = self._why or why
 
     def finalize(self) -> str | None:
-        return f"{self._count} values are not kept by MySQL's JSON: {self._why}" if self._count else None
+        return (
+            f"{counted(self._count, 'value is', 'values are')} not kept by MySQL's JSON: {self._why}"
+            if self._count
+            else None
+        )
 
 
 def loss(value: bytes) -> str:

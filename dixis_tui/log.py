@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
+from dixis_tui import telling
 from dixis_tui.journal import Event
 from dixis_tui.model import Level, Status
 
@@ -37,19 +38,16 @@ class LogLine:
 
 def of_event(event: Event) -> LogLine:
     """An event of the journal as a line of the log."""
-    step, text, level = str(event.data.get("step", "")), event.kind.replace("-", " "), "info"
+    step, level = str(event.data.get("step", "")), "info"
+    text = telling.told(event).removeprefix(f"{step}: ")
     outcome, proof = event.data.get("outcome"), event.data.get("proof")
     if isinstance(outcome, dict):
         level = LEVEL_OF.get(Status(outcome["status"]), "info")
-        text = f"{outcome['status']}: {outcome['summary']}"
     elif isinstance(proof, dict):
         level = "info" if proof["status"] == "equal" else "error"
         text = f"{proof['table']}: {proof['status']}, {proof['rows_source']:,} rows"
     elif event.kind in WORTH_A_LOOK:
         level = "warn"
-    who = event.data.get("name", event.data.get("operator", ""))
-    what = ", ".join(f"{key} {event.data[key]}" for key in ("from", "to", "role", "note") if event.data.get(key))
-    text += f" ({', '.join(filter(None, (str(who), what)))})" if who or what else ""
     return LogLine(event.at, step, text, _level(level))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dixis_tui import assets, cutover, monitor, rollback, schema, transfer, validation
+from dixis_tui import assets, criteria, cutover, monitor, rollback, schema, session, transfer, tuning, validation
 from dixis_tui.config import Config
 from dixis_tui.model import Kind
 from dixis_tui.step import Phase, Plan, Step
@@ -21,19 +21,33 @@ INVALIDATES = {"schema": ("data", "validation", "cutover"), "data": ("validation
 def _validation(config: Config) -> tuple[Step, ...]:
     steps = validation.steps(config)
     checks = tuple(step for step in steps if step.kind is Kind.CHECK)
-    return (*checks, cutover.trial(), *(step for step in steps if step not in checks))
+    return (*checks, cutover.trial(), session.trial(), *(step for step in steps if step not in checks))
+
+
+def _watch(config: Config) -> tuple[Step, ...]:
+    """One reading, the criteria of success, and what is signed on the days after."""
+    steps = monitor.steps(config)
+    checks = tuple(step for step in steps if step.kind is Kind.CHECK)
+    signed = (step for step in steps if step not in checks)
+    return (*checks, tuning.step(), session.watched(), *criteria.steps(), *signed)
+
+
+def _preflight(config: Config, steps: Sequence[Step]) -> tuple[Step, ...]:
+    """Nobody vouches for a rehearsal whose journal the console reads itself."""
+    checked = config.run.rehearsal is not None
+    return tuple(step for step in steps if not (checked and step.id == "preflight.signed.rehearsal"))
 
 
 def build(config: Config, preflight: Sequence[Step]) -> Plan:
     """The plan for this configuration; preflight holds the checks to begin with."""
     phases = (
-        ("preflight", "Preflight", tuple(preflight)),
+        ("preflight", "Preflight", _preflight(config, preflight)),
         ("schema", "1 Schema", schema.steps(config)),
         ("data", "2 Data", transfer.steps(config)),
         ("assets", "3 Assets", assets.steps(config)),
         ("validation", "4 Validation", _validation(config)),
         ("cutover", "Cutover", cutover.steps(config)),
-        ("watch", "Watch", monitor.steps(config)),
+        ("watch", "Watch", _watch(config)),
     )
     return Plan(
         phases=tuple(

@@ -1,18 +1,25 @@
-"""What a run amounts to: one model, printed as text, as Markdown for the reviewers, or as JSON for machines."""
+"""What a run amounts to: one model, for the summary of a headless run, for machines, and for paper (`paper`)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 import humanize
 from pydantic import BaseModel, ConfigDict
 
-from dixis_tui import downtime
-from dixis_tui.journal import RunState, Signature
+from dixis_tui import downtime, outline, telling
+from dixis_tui.audit import Audit, audit
+from dixis_tui.journal import Event, Journal, Lock, RunState, fold, interrupted
 from dixis_tui.model import Example, Finding, Status
+from dixis_tui.outline import Outline, PhaseOutline, StepOutline
+from dixis_tui.proof import Converted, TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
+from dixis_tui.validation import proofs
 
 
 class _Frozen(BaseModel):
@@ -28,6 +35,8 @@ class StepReport(_Frozen):
     evidence: tuple[str, ...]
     remedy: tuple[str, ...]
     findings: tuple[Finding, ...]
+    started_at: str | None
+    finished_at: str | None
     seconds: float | None
     signatures: tuple[dict[str, str], ...]
 
@@ -43,8 +52,9 @@ class PhaseReport(_Frozen):
 class Report(_Frozen):
     """The whole run. tables, rows: as compared, else counted, on both sides; bytes: of the source; verified: whether
     they agreed, None before that was asked; proved: whether every value was compared, not only counted.
-    downtime_whole, downtime_early: seconds the rows keep the shop closed when all is copied in the window, and when
-    the copy is made before. seconds are of the last try of each step."""
+    downtime: seconds the shop was closed, None before it was open again; downtime_whole, downtime_early: seconds the
+    rows keep the shop closed when all is copied in the window, and when the copy is made before. seconds are of the
+    last try of each step."""
 
     run_id: str
     name: str
@@ -60,52 +70,144 @@ class Report(_Frozen):
     bytes: int | None
     verified: bool | None
     proved: bool
+    downtime: float | None
     downtime_whole: float | None
     downtime_early: float | None
     next: str | None
     phases: tuple[PhaseReport, ...]
 
 
+class Mark(_Frozen):
+    """A phase against the plan. planned: minutes after the opening of the window; begun, done: seconds after it as it
+    was, negative before; late: seconds behind the plan, 0 when kept. None for what is not known."""
+
+    phase: str
+    title: str
+    planned: int | None
+    begun: float | None
+    done: float | None
+    late: float | None
+
+
+class Waiver(_Frozen):
+    """Somebody took responsibility for a check that did not pass; found: what it had answered."""
+
+    at: str
+    step: str
+    title: str
+    name: str
+    note: str
+    found: str
+
+
+class Told(_Frozen):
+    """An event in words."""
+
+    seq: int
+    at: str
+    text: str
+
+
+class Record(Report):
+    """All of a run, of its journal alone. differences: of the latest comparison, tables that are not equal;
+    conversions: changes of values that were declared, with the rows each concerned."""
+
+    source: str
+    server: str
+    application: str
+    window_minutes: int
+    people: dict[str, str]
+    emergency_contact: str
+    audit: Audit
+    timeline: tuple[Mark, ...]
+    waivers: tuple[Waiver, ...]
+    compared_in: str
+    differences: tuple[TableProof, ...]
+    conversions: tuple[Converted, ...]
+    chronicle: tuple[Told, ...]
+
+
 def build(runner: Runner) -> Report:
     """The report of a run as it stands now."""
-    state, config = runner.state, runner.config
-    proof = state.step("validation.proof").outcome
-    counts = proof or state.step("data.counts").outcome
-    closed = downtime.expected(runner.events)
-    snapshot = state.step("data.snapshot").outcome
+    built = _standing(runner.events, runner.state, outline.of(runner.plan, runner.config))
     upcoming = runner.next_step()
-    return Report(
-        run_id=state.run_id,
-        name=config.run.name,
-        environment=config.run.environment,
-        database=config.target_section.database if config.target_section else "",
-        operator=state.operator,
-        window_opened_at=state.window_opened_at,
-        window_closed_at=state.window_closed_at,
-        on_target=state.switched,
-        rollbacks=state.rollbacks,
-        tables=counts.facts.get("tables") if counts else None,
-        rows=counts.facts.get("rows") if counts else None,
-        bytes=snapshot.facts["snapshot"]["size"] if snapshot and "snapshot" in snapshot.facts else None,
-        verified=counts.status is Status.PASS if counts else None,
-        proved=proof is not None,
-        downtime_whole=closed.whole if closed else None,
-        downtime_early=closed.early if closed else None,
-        next=upcoming.id if upcoming else None,
-        phases=tuple(
-            PhaseReport(
-                id=phase.id,
-                title=phase.title,
-                status=runner.phase_status(phase),
-                seconds=sum(state.step(step.id).seconds or 0.0 for step in phase.steps),
-                steps=tuple(_step(step, state) for step in phase.steps),
-            )
-            for phase in (*runner.plan.phases, runner.plan.rollback)
-        ),
+    return Report.model_validate({**built, "next": upcoming.id if upcoming else None})
+
+
+def record(run_dir: Path, allowed: Path | None = None) -> Record:
+    """All of the run in this folder, which may be a copy of it. allowed: ssh's file that says whose a key is.
+
+    Raises JournalError where the journal cannot be read, or is not what was written.
+    """
+    audited = audit(run_dir, allowed)
+    journal, lock = Journal(run_dir, create=False), Lock(run_dir)
+    try:
+        events = list(journal.events)
+    finally:
+        journal.close()
+    plan = outline.recorded(events)
+    state = fold(events) if lock.held() else interrupted(fold(events))
+    compared_in, found = proofs(events)
+    return Record.model_validate(
+        {
+            **_standing(events, state, plan),
+            "source": plan.source,
+            "server": plan.server,
+            "application": plan.application,
+            "window_minutes": plan.window_minutes,
+            "people": plan.people,
+            "emergency_contact": plan.emergency_contact,
+            "audit": audited,
+            "timeline": tuple(_mark(phase, events, state) for phase in plan.plan),
+            "waivers": tuple(_waivers(events, plan)),
+            "compared_in": compared_in,
+            "differences": tuple(one for one in found if one.status != "equal"),
+            "conversions": tuple(one for proof in found for one in proof.conversions if one.rows),
+            "chronicle": tuple(Told(seq=e.seq, at=e.at, text=telling.told(e)) for e in telling.chronicle(events)),
+        }
     )
 
 
-def _step(step: Step, state: RunState) -> StepReport:
+def _standing(events: Sequence[Event], state: RunState, plan: Outline) -> dict[str, Any]:
+    proof = state.step("validation.proof").outcome
+    counts = proof or state.step("data.counts").outcome
+    closed = downtime.expected(events)
+    snapshot = state.step("data.snapshot").outcome
+    opened = next((event.data for event in events if event.kind == "run-opened"), {})
+    upcoming = (step.id for phase in plan.plan for step in phase.steps if not state.step(step.id).status.settled)
+    return {
+        "run_id": state.run_id,
+        "name": plan.name or opened.get("name", ""),
+        "environment": plan.environment or opened.get("environment", ""),
+        "database": plan.database,
+        "operator": state.operator,
+        "window_opened_at": state.window_opened_at,
+        "window_closed_at": state.window_closed_at,
+        "on_target": state.switched,
+        "rollbacks": state.rollbacks,
+        "tables": counts.facts.get("tables") if counts else None,
+        "rows": counts.facts.get("rows") if counts else None,
+        "bytes": snapshot.facts["snapshot"]["size"] if snapshot and "snapshot" in snapshot.facts else None,
+        "verified": counts.status is Status.PASS if counts else None,
+        "proved": proof is not None,
+        "downtime": state.downtime,
+        "downtime_whole": closed.whole if closed else None,
+        "downtime_early": closed.early if closed else None,
+        "next": next(upcoming, None),
+        "phases": tuple(
+            PhaseReport(
+                id=phase.id,
+                title=phase.title,
+                status=outline.standing([state.step(step.id).status for step in phase.steps]),
+                seconds=sum(state.step(step.id).seconds or 0.0 for step in phase.steps),
+                steps=tuple(_step(step, state) for step in phase.steps),
+            )
+            for phase in plan.phases
+        ),
+    }
+
+
+def _step(step: StepOutline, state: RunState) -> StepReport:
     now = state.step(step.id)
     outcome = now.outcome
     return StepReport(
@@ -117,13 +219,55 @@ def _step(step: Step, state: RunState) -> StepReport:
         evidence=outcome.evidence if outcome else (),
         remedy=outcome.remedy if outcome else (),
         findings=outcome.findings if outcome else (),
+        started_at=now.started_at,
+        finished_at=now.finished_at,
         seconds=now.seconds,
-        signatures=tuple(_signature(signature) for signature in now.signatures),
+        signatures=tuple(asdict(signature) for signature in now.signatures),
     )
 
 
-def _signature(signature: Signature) -> dict[str, str]:
-    return {"role": signature.role, "name": signature.name, "note": signature.note, "at": signature.at}
+def _between(begin: str | None, end: str | None) -> float | None:
+    """Seconds from one time to the other; None while one of them is not known."""
+    if begin is None or end is None:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
+
+
+def _mark(phase: PhaseOutline, events: Sequence[Event], state: RunState) -> Mark:
+    """When a phase began and was done, its people's answers included; of the tries since the last rollback."""
+    since = max((event.seq for event in events if event.kind == "rolled-back"), default=0)
+    mine = {step.id for step in phase.steps}
+    begun = next((e.at for e in events if e.seq > since and e.kind == "step-started" and e.data["step"] in mine), None)
+    settled = all(state.step(step.id).status.settled for step in phase.steps)
+    ends = [state.step(step.id).finished_at for step in phase.steps]
+    done = max(filter(None, ends), default=None) if settled else None
+    after = _between(state.window_opened_at, done)
+    return Mark(
+        phase=phase.id,
+        title=phase.title,
+        planned=phase.minutes,
+        begun=_between(state.window_opened_at, begun),
+        done=after,
+        late=None if after is None or phase.minutes is None else max(0.0, after - phase.minutes * 60),
+    )
+
+
+def _waivers(events: Iterable[Event], plan: Outline) -> Iterator[Waiver]:
+    answers: dict[str, str] = {}
+    for event in events:
+        if event.kind == "step-finished":
+            outcome = event.data["outcome"]
+            answers[event.data["step"]] = f"{outcome['status']}: {outcome['summary']}"
+        elif event.kind == "step-waived":
+            step = event.data["step"]
+            yield Waiver(
+                at=event.at,
+                step=step,
+                title=plan.title(step),
+                name=event.data["name"],
+                note=event.data["note"],
+                found=answers.get(step, ""),
+            )
 
 
 class PreflightFinding(_Frozen):
@@ -226,6 +370,8 @@ def summary(report: Report) -> Iterator[str]:
     if report.verified is not None:
         what = ("every value is equal", "values differ") if report.proved else ("row counts agree", "row counts differ")
         yield f"  verified  {what[0] if report.verified else f'NO: {what[1]}'}"
+    if report.downtime is not None:
+        yield f"  closed    {humanize.precisedelta(report.downtime, format='%0.0f')}, from maintenance on to off"
     if report.downtime_whole is not None and report.downtime_early is not None:
         yield (
             f"  downtime  of the rows, as measured: {report.downtime_whole:.1f} s copied in the window,"
@@ -237,36 +383,3 @@ def summary(report: Report) -> Iterator[str]:
             yield f"  {phase.title:<14}{phase.status:<12}{phase.seconds:8.1f} s"
     if report.next is not None:
         yield f"  next      {report.next}"
-
-
-def markdown(report: Report) -> Iterator[str]:
-    """The report for the reviewers: every step with evidence, remedies and signatures."""
-    yield f"# Migration of {report.name}"
-    yield ""
-    yield "```"
-    yield from summary(report)
-    yield "```"
-    for phase in report.phases:
-        if all(step.status is Status.PENDING for step in phase.steps):
-            continue
-        yield ""
-        yield f"## {phase.title}: {phase.status}"
-        for step in phase.steps:
-            yield ""
-            seconds = "" if step.seconds is None else f", {step.seconds:.1f} s"
-            yield f"### {step.id}: {step.status}{seconds}"
-            yield ""
-            yield f"{step.title}. {step.summary}".rstrip()
-            for signature in step.signatures:
-                note = f" ({signature['note']})" if signature["note"] else ""
-                yield f"- signed as {signature['role']} by {signature['name']}, {signature['at']}{note}"
-            if step.evidence:
-                yield ""
-                yield from (f"    {line}" for line in step.evidence)
-            for one in step.findings:
-                place = f"{one.place}: " if one.place else ""
-                yield f"- {'note' if one.status is Status.PASS else one.status}: {place}{one.message}"
-                yield from (f"  - {example.key}: {example.value}" for example in one.examples)
-                yield from (f"      {line}" for line in one.remedy)
-            for line in () if step.findings else step.remedy:
-                yield f"- next: {line}"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from dixis_tui import catalogue, expressions
 from dixis_tui.catalogue import Column, Table
 from dixis_tui.contents import ColumnContents
+from dixis_tui.phrase import counted
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.target import identifier
 
@@ -72,9 +73,11 @@ class Field:
         if kind == "double" and holds.reals and fixed and (holds.inexact or holds.scale > fixed[-1]):
             return f"values with more decimals would be rounded in {self.target.type}; make it DOUBLE"
         if kind in ("enum", "json", "uuid") and holds.texts < holds.values:
-            return f"{holds.values - holds.texts} values are no texts, the target has {self.target.type}"
+            what = counted(holds.values - holds.texts, "value is no text", "values are no texts")
+            return f"{what}, the target has {self.target.type}"
         if kind in BINARY_KINDS and holds.integers + holds.reals:
-            return f"{holds.integers + holds.reals} values are numbers, the target has {self.target.type}"
+            what = counted(holds.integers + holds.reals, "value is a number", "values are numbers")
+            return f"{what}, the target has {self.target.type}"
         if kind in TEXT_KINDS and holds.inexact:
             return f"{holds.inexact} reals have no one way to be written as texts; make it DOUBLE"
         years = holds.integers == holds.values and holds.low >= FIRST_YEAR and holds.high <= LAST_YEAR
@@ -83,13 +86,15 @@ class Field:
         if kind in INTEGER_KINDS and holds.reals:
             return f"{holds.reals} numbers with a fraction would be rounded in a column of type {self.target.type}"
         if kind in NUMBER_KINDS and (holds.texts or holds.blobs):
-            return f"{holds.texts + holds.blobs} values are no numbers, the target has {self.target.type}"
+            what = counted(holds.texts + holds.blobs, "value is no number", "values are no numbers")
+            return f"{what}, the target has {self.target.type}"
         if kind in MOMENT_KINDS and (holds.integers or holds.reals or holds.blobs):
             return (
                 f"{holds.integers + holds.reals + holds.blobs} values are no texts, the target has {self.target.type}"
             )
         if kind == "date" and holds.datetimes:
-            return f"{holds.datetimes} values have a time of day, the target has {self.target.type}"
+            what = counted(holds.datetimes, "value has", "values have")
+            return f"{what} a time of day, the target has {self.target.type}"
         digits = self.target.type.partition("(")[2].rstrip(")")
         if kind in ("datetime", "timestamp", "time") and holds.fraction > int(digits or 0):
             return f"fractions of a second of {holds.fraction} digits would be rounded in {self.target.type}"

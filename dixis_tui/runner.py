@@ -17,13 +17,26 @@ from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from dixis_tui import log, ran
+from dixis_tui import log, outline, people, ran, signatures
 from dixis_tui.commandlog import CommandLog
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
 from dixis_tui.host import Host, LocalHost, SshHost, open_host
-from dixis_tui.journal import CONFIRMED, PACED, WAITS_FOR, Event, Journal, Lock, RunState, advance, fold, interrupted
+from dixis_tui.journal import (
+    CONFIRMED,
+    PACED,
+    WAITS_FOR,
+    Event,
+    Journal,
+    Lock,
+    RunState,
+    Signature,
+    advance,
+    fold,
+    interrupted,
+    now,
+)
 from dixis_tui.log import LogFile
 from dixis_tui.log import LogLine as LogLine
 from dixis_tui.model import (
@@ -96,6 +109,9 @@ class Runner:
                 self._log.write(log.of_event(self._journal.append("run-opened", opened)))
             attached = self._journal.append("console-attached", {"operator": self.operator})
             self._log.write(log.of_event(attached))
+            planned = outline.of(plan, config)
+            if outline.recorded(self._journal.events) != planned:
+                self._log.write(log.of_event(self._journal.append(outline.PLAN, planned.model_dump(mode="json"))))
         self._state = self._folded()
         if not watch:
             self._end_rollback()
@@ -164,13 +180,7 @@ class Runner:
 
     def phase_status(self, phase: Phase) -> Status:
         """One word for a phase: the worst of its steps once one has ended, pending before the first has begun."""
-        statuses = [self._state.step(step.id).status for step in phase.steps]
-        for worst in (Status.RUNNING, Status.ERROR, Status.FAIL, Status.INTERRUPTED):
-            if worst in statuses:
-                return worst
-        if all(status.settled for status in statuses):
-            return Status.WARN if Status.WARN in statuses else Status.PASS
-        return Status.PENDING
+        return outline.standing([self._state.step(step.id).status for step in phase.steps])
 
     def settled(self, phase: Phase) -> bool:
         return all(self._state.step(step.id).status.settled for step in phase.steps)
@@ -461,33 +471,35 @@ class Runner:
         if begun:
             self.record("phase-reset", {"steps": begun})
 
-    def sign(self, step_id: str, *, role: str, name: str, note: str) -> Outcome | None:
+    def sign(self, step_id: str, *, role: str, name: str, note: str, key: bool = True) -> Outcome | None:
         """A person confirms a step. The outcome once nothing is missing any more, else None.
 
+        It is signed with the person's SSH key where one is at hand and key is true.
         Raises NotNowError when it is too early, the role is not asked for, or one person would sign for two.
         """
         step = self.plan.step(step_id)
         self._check_signer(step, role, name)
         roles = step.roles or ("operator",)
         name = name.strip()
-        others = {s.role: s.name for s in self._state.step(step.id).signatures if s.role != role}
+        mine, why = self.key_of(name) if key else (None, "nobody was asked")
+        others = {s.role: s for s in self._state.step(step.id).signatures if s.role != role}
         complete = set(roles) == {*others, role}
-        people = {signer.casefold() for signer in (*others.values(), name)}
-        if complete and len(people) < min(2, len(roles)):
+        signers = [(one.name, one.fingerprint) for one in others.values()]
+        signers.append((name, mine.fingerprint if mine else ""))
+        if complete and people.count(signers) < min(2, len(roles)):
             raise NotNowError(
                 f"{step.id} wants at least two different people; {name} would be the only one.",
                 safe="nothing was signed",
-                next_step=f"have another person sign as {role}",
+                next_step=f"have another person sign as {role}, with a name and a key of their own",
             )
-        self.record("signed", {"step": step.id, "role": role, "name": name, "note": note})
+        self._record_signed("signed", {"step": step.id, "role": role, "name": name, "note": note}, mine, why)
         if not complete:
             return None
-        signatures = {signature.role: signature for signature in self._state.step(step.id).signatures}
-        lines = [f"{s.role}: {s.name}, {s.at}{', ' + s.note if s.note else ''}" for s in signatures.values()]
+        signed = {signature.role: signature for signature in self._state.step(step.id).signatures}
         outcome = Outcome(
             status=Status.PASS,
-            summary="signed by " + ", ".join(s.name for s in signatures.values()),
-            evidence=tuple(lines),
+            summary="signed by " + ", ".join(s.name for s in signed.values()),
+            evidence=tuple(_signature_line(s) for s in signed.values()),
         )
         self.record("step-finished", {"step": step.id, "outcome": outcome.model_dump(mode="json")})
         return outcome
@@ -498,6 +510,7 @@ class Runner:
         Raises NotNowError where sign() would, and when no reason is given.
         """
         self._check_signer(self.plan.step(step_id), role, name)
+        name = name.strip()
         if not note.strip():
             raise NotNowError(f"{step_id} cannot be refused without a reason.", next_step="say what is wrong")
         outcome = Outcome(
@@ -505,8 +518,36 @@ class Runner:
             summary=f"refused by {name} ({role}): {note}",
             remedy=("mend what is named, then sign again; or roll back",),
         )
-        self.record("refused", {"step": step_id, "outcome": outcome.model_dump(mode="json")})
+        said = {"step": step_id, "role": role, "name": name, "note": note, "outcome": outcome.model_dump(mode="json")}
+        self._record_signed("refused", said, *self.key_of(name))
         return outcome
+
+    def key_of(self, name: str) -> tuple[signatures.Key | None, str]:
+        """The SSH key at hand with which this person would sign; else None, and why by name only."""
+        settings = self.config.people
+        try:
+            return signatures.key_of(name, self.operator, settings.allowed_signers, settings.keys)
+        except signatures.SigningError as error:
+            return None, error.what
+
+    def _record_signed(self, kind: str, data: Mapping[str, Any], key: signatures.Key | None, why: str) -> None:
+        """Record what a person says, signed with their key where there is one.
+
+        Nothing else is recorded between the event that is signed over and this one.
+        """
+        with self._recording:
+            at = now()
+            if key is not None:
+                what = signatures.text(self._state.run_id, kind, data, at, self._journal.last_hash)
+                try:
+                    armour = signatures.sign(key, what)
+                except signatures.SigningError as error:
+                    why = error.what
+                else:
+                    ssh = {"key": key.public, "fingerprint": key.fingerprint, "signature": armour}
+                    self.record(kind, {**data, "ssh": ssh}, at=at)
+                    return
+            self.record(kind, {**data, "by_name_only": why}, at=at)
 
     def _check_signer(self, step: Step, role: str, name: str) -> None:
         self._allow_writing()
@@ -537,16 +578,19 @@ class Runner:
             raise NotNowError(
                 f"{step_id} cannot be waived: what it asks must be so.", next_step="mend what it names, or roll back"
             )
+        if not name.strip():
+            raise NotNowError(f"{step_id} cannot be waived without a name.", next_step="say who takes responsibility")
         if not note.strip():
             raise NotNowError(
                 f"{step_id} cannot be waived without a reason.", next_step="say why it may be passed over"
             )
-        self.record("step-waived", {"step": step_id, "name": name, "note": note})
+        name = name.strip()
+        self._record_signed("step-waived", {"step": step_id, "name": name, "note": note}, *self.key_of(name))
 
-    def record(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
-        """An event into the journal, then to the listeners."""
+    def record(self, kind: str, data: Mapping[str, Any] | None = None, *, at: str = "") -> None:
+        """An event into the journal, then to the listeners. at: its time, where it was signed with it."""
         with self._recording:
-            added = self._journal.append(kind, data)
+            added = self._journal.append(kind, data, at=at)
             self._state = advance(self._state, added)
         if self._log:
             self._log.write(log.of_event(added))
@@ -607,6 +651,11 @@ class Runner:
                 ),
             }
         )
+
+
+def _signature_line(signature: Signature) -> str:
+    key = f", key {signature.fingerprint}" if signature.fingerprint else ", by name only"
+    return f"{signature.role}: {signature.name}, {signature.at}{f', {signature.note}' if signature.note else ''}{key}"
 
 
 def _outcome_of(step: Step, error: Exception) -> Outcome:

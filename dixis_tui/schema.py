@@ -15,6 +15,7 @@ from dixis_tui.context import Context
 from dixis_tui.differences import Difference
 from dixis_tui.expressions import lower
 from dixis_tui.model import DixisError, Kind, Outcome, Status, failed, passed, warned
+from dixis_tui.phrase import counted
 from dixis_tui.readings import names_on, read_source
 from dixis_tui.rows import Field
 from dixis_tui.shape import Definition, ShapeColumn
@@ -267,9 +268,9 @@ def check_differences(ctx: Context) -> Outcome:
         remedies = [f"{one.table}: {one.remedy}" for one in blocking if one.remedy]
         tables = {table.name: table for table in schema.tables}
         remedies += proposed_lines(ctx, [(tables[one.table], one.field) for one in blocking if one.field])
-        return failed(f"{len(blocking)} differences would stop the copy", evidence, remedies)
+        return failed(f"{counted(len(blocking), 'difference')} would stop the copy", evidence, remedies)
     if found:
-        return warned(f"{len(found)} differences, none of them stops the copy", evidence)
+        return warned(f"{counted(len(found), 'difference')}, none of them stops the copy", evidence)
     return passed("the tables artisan built hold everything the source has", evidence)
 
 
@@ -309,7 +310,7 @@ def make_tables(ctx: Context) -> Outcome:
         kept, leftovers, foreign = _compare(ctx, connection, translation.tables, there)
         if foreign:
             return failed(
-                f"{len(foreign)} tables are there already, hold rows and are built otherwise",
+                f"{counted(len(foreign), 'table')} with rows in it stood there before, built otherwise",
                 [f"differs: {line}" for line in foreign],
                 ["give [target] database another name, or drop these tables if they are not needed"],
             )
@@ -333,7 +334,7 @@ def make_tables(ctx: Context) -> Outcome:
         *refused,
         *findings,
     ]
-    summary = f"{len(translation.tables)} tables, {made} created"
+    summary = f"{counted(len(translation.tables), 'table')}, {made} created"
     if refused or any(finding.needs_word for finding in translation.findings):
         return warned(summary, evidence, [f"{line}; write it anew by hand" for line in refused])
     return passed(summary, evidence)

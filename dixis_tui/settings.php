@@ -33,6 +33,8 @@ echo json_encode([
     'mysql_keys' => array_keys($mysql),
     'mysql_url' => ! empty($mysql['url']),
     'mysql_options' => array_map('strval', array_keys((array) ($mysql['options'] ?? []))),
+    'unbuffered' => defined('PDO::MYSQL_ATTR_USE_BUFFERED_QUERY')
+        && (($mysql['options'] ?? [])[PDO::MYSQL_ATTR_USE_BUFFERED_QUERY] ?? true) === false,
     'pdo_mysql' => extension_loaded('pdo_mysql'),
     'ssl_ca_option' => defined('PDO::MYSQL_ATTR_SSL_CA') ? (string) PDO::MYSQL_ATTR_SSL_CA : '',
     'links' => (object) $links,

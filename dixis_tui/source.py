@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from dixis_tui.context import Context
 from dixis_tui.host import Host
 from dixis_tui.model import DixisError, Outcome, StoppedError, failed, passed
+from dixis_tui.phrase import counted
 
 MAGIC = b"SQLite format 3\0"
 WAL_HEADER = 32
@@ -409,7 +410,7 @@ def snapshot_outcome(ctx: Context, snapshot: Snapshot) -> Outcome:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     tables = [name for name in names if not name.startswith("sqlite_")]
     return passed(
-        f"{len(tables)} tables, {snapshot.size:,} bytes, integrity ok",
+        f"{counted(len(tables), 'table')}, {snapshot.size:,} bytes, integrity ok",
         [
             f"source   {ctx.config.source.path} on {source_host(ctx).name}",
             f"snapshot {snapshot.path}",

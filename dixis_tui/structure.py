@@ -17,6 +17,7 @@ from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.context import Context
 from dixis_tui.journal import DROPPED, RESTORED
 from dixis_tui.names import Names, target_names
+from dixis_tui.phrase import counted
 from dixis_tui.target import TargetConnection, TargetError, identifier, query, server_facts
 
 # The tables and views the Schema phase has built, with their definitions.
@@ -159,4 +160,4 @@ def _views(source: sqlite3.Connection, target: TargetConnection, views: Iterable
         except TargetError as error:
             theirs = error.what
         if theirs != str(mine):
-            yield Unbuilt(table=view, object="view", wanted=f"{mine} rows", found=theirs)
+            yield Unbuilt(table=view, object="view", wanted=f"{counted(mine, 'row')}", found=theirs)

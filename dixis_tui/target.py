@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import pymysql
@@ -305,7 +306,18 @@ class TargetConnection(_Connection):
 
     def wait_as_long_as_it_takes(self) -> None:
         """From now on an answer may take any time: building an index does."""
-        self._read_timeout = None
+        self.wait_at_most(None)
+
+    def wait_at_most(self, seconds: float | None) -> None:
+        """From now on an answer that takes longer is an error; None: it may take any time."""
+        self._read_timeout: float | None = seconds
+
+    @property
+    def certificate_ends(self) -> datetime | None:
+        """When the server's certificate ends; None without TLS."""
+        get = getattr(getattr(self, "_sock", None), "getpeercert", None)
+        ends = (get() or {}).get("notAfter") if get else None
+        return None if ends is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
 
     def load(self, sql: str, stream: Iterable[bytes]) -> tuple[int, int]:
         """Run a LOAD DATA LOCAL statement with the stream as its file. Answers rows stored and number of warnings.

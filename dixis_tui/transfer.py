@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dixis_tui import catalogue, conversions, exact, refusal, rows, shape, since, verify
+from dixis_tui import catalogue, conversions, exact, orphans, refusal, rows, shape, since, verify
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Config, Conversion, Group
 from dixis_tui.contents import TableContents
@@ -21,6 +21,7 @@ from dixis_tui.expressions import lower
 from dixis_tui.journal import CONFIRMED, DROPPED, RESTORED, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.names import Names, target_names
+from dixis_tui.phrase import counted
 from dixis_tui.proof import PROVED, Compared, TableProof, compared
 from dixis_tui.readings import copied_tables, names_on, read_source
 from dixis_tui.resync import Resync, begun_resyncs
@@ -252,7 +253,7 @@ def _job(table: Table, contents: TableContents, columns: Sequence[shape.ShapeCol
         holds = contents.columns[column.name]
         if target is None:
             if holds.values:
-                problems.append(f"the target has no column {column.name}, which holds {holds.values} values")
+                problems.append(f"the target has no column {column.name}, which holds {counted(holds.values, 'value')}")
         elif not target.generated:
             fields.append(Field(column, holds, target))
     if contents.rows:
@@ -368,7 +369,7 @@ def _drops(
 ) -> Iterator[tuple[str, shape.Definition, list[str]]]:
     """Tables to be loaded without indexes: name, definition as it is, clauses that drop."""
     parents: dict[str, set[tuple[str, ...]]] = {}
-    for key in verify.foreign_keys(connection):
+    for key in orphans.foreign_keys(connection):
         parents.setdefault(key.parent.lower(), set()).add(tuple(column.lower() for column in key.references))
     for job in wanted:
         state = states[job.name]
@@ -435,14 +436,14 @@ def prepare(ctx: Context) -> Outcome:
     schema, _ = read_source(ctx, exactly=False)
     held = [name for name, state in states.items() if state.resync]
     evidence = [
-        f"{len(wanted)} tables, {sum(job.total for job in wanted)} rows, by {way}",
+        f"{counted(len(wanted), 'table')}, {counted(sum(job.total for job in wanted), 'row')}, by {way}",
         *(f"holds rows, is compared and re-synced: {name}" for name in held),
         *(f"begins anew: {name}" for name in reset),
         *dropped,
         *_left_out(ctx.config, schema),
     ]
     return passed(
-        f"{len(wanted)} tables ready, {len(held)} to re-sync, {len(dropped)} without indexes",
+        f"{counted(len(wanted), 'table')} ready, {len(held)} to re-sync, {len(dropped)} without indexes",
         evidence,
         resync=len(held),
         replaces=sorted(foreign),
@@ -476,7 +477,7 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
         return None
     phase = step.partition(".")[0]
     return failed(
-        f"{len(foreign)} tables do not hold the rows that this run wrote; nothing was changed",
+        f"{counted(len(foreign), 'table does', 'tables do')} not hold the rows this run wrote; nothing was changed",
         _whose(foreign),
         [
             "they may be what somebody still needs: look at them, and take a dump first",
@@ -488,7 +489,9 @@ def _unworded(ctx: Context, step: str, states: Mapping[str, State]) -> Outcome |
 
 
 def _whose(foreign: Mapping[str, State]) -> list[str]:
-    return [f"{name}: {one.there} rows, {one.current + one.older} of them ours" for name, one in foreign.items()]
+    return [
+        f"{name}: {counted(one.there, 'row')}, {one.current + one.older} of them ours" for name, one in foreign.items()
+    ]
 
 
 def _held(state: State) -> str:
@@ -623,7 +626,7 @@ def _copy_preview(ctx: Context, group: Group | None) -> list[str]:
     with connected(ctx.config.target) as connection:
         chosen, missing = _selected(ctx, jobs(ctx, connection), group)
         load = server_facts(connection).local_infile
-    lines = [f"-- {job.name}: {job.total} rows in chunks of {ctx.config.data.chunk_rows}" for job in chosen]
+    lines = [f"-- {job.name}: {counted(job.total, 'row')} in chunks of {ctx.config.data.chunk_rows}" for job in chosen]
     lines += [f"-- {rule.column}: {rule.rule}" for job in chosen if job.converted for rule, _ in job.converted.rules]
     lines += [f"-- not in the source: {name}" for name in missing]
     if chosen and chosen[0].fields:
@@ -655,7 +658,7 @@ def _copy(ctx: Context, step: str, group: Group | None) -> Outcome:
     foreign = {name: state for name, state in states.items() if state.foreign and name not in agreed}
     if foreign:
         return failed(
-            f"{len(foreign)} tables do not hold the rows that this run wrote; nothing was changed",
+            f"{counted(len(foreign), 'table does', 'tables do')} not hold the rows this run wrote; nothing was changed",
             _whose(foreign),
             ["somebody has written to them since data.prepare: run the phase data again, it asks about them"],
         )
@@ -713,14 +716,14 @@ def _bring(ctx: Context, step: str, chosen: Sequence[Job], states: Mapping[str, 
         _resynced(ctx, step, snapshot, held)
     pool = Pool(ctx, step, snapshot, load=facts.local_infile, packet=packet)
     stored = pool.run(sorted((job for job in chosen if job.name not in names), key=lambda job: -job.total))
-    evidence = [f"{name}: {count} rows" for name, count in stored.items()]
+    evidence = [f"{name}: {counted(count, 'row')}" for name, count in stored.items()]
     evidence += [f"{name}: re-synced, {what}" for name, what in written.items()]
     changed = _conversions_done(snapshot, chosen)
-    evidence += [f"{c['column']}: {c['rule']}, {c['rows']} rows" for c in changed]
+    evidence += [f"{c['column']}: {c['rule']}, {counted(int(c['rows']), 'row')}" for c in changed]
     total = sum(job.total for job in chosen)
-    summary = f"{len(chosen)} tables, {total} rows"
+    summary = f"{counted(len(chosen), 'table')}, {counted(total, 'row')}"
     if held:
-        summary += f", {len(held)} of them re-synced by {sum(each.total for each in written.values())} rows"
+        summary += f", {len(held)} of them re-synced by {counted(sum(each.total for each in written.values()), 'row')}"
     return passed(summary, evidence, rows=total, conversions=changed, tables={job.name: job.total for job in chosen})
 
 

@@ -15,6 +15,7 @@ from dixis_tui.journal import Event
 from dixis_tui.load import Throttle
 from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.pace import Breather
+from dixis_tui.phrase import counted
 from dixis_tui.proof import PROVED, Comparison, TableProof
 from dixis_tui.source import Snapshot, latest_snapshot, reading
 from dixis_tui.step import Step
@@ -175,7 +176,7 @@ def _compare(
         def between(table: str, rows: int, differences: int) -> None:
             breathe()
             throttle.wait(ctx.stop)
-            note = f"{differences} differences" if differences else "no difference so far"
+            note = f"{counted(differences, 'difference')}" if differences else "no difference so far"
             ctx.progress(Progress(step, table, min(rows, totals[table]), totals[table], note=note))
 
         wanted = transfer.compared_tables(ctx, connection, sorted(jobs, key=lambda job: job.total))
@@ -194,9 +195,9 @@ def _verdict(proofs: Sequence[TableProof], resumed: int) -> Outcome:
     rows = sum(proof.rows_source for proof in proofs)
     conversions = [one for proof in proofs for one in proof.conversions if one.rows]
     evidence = [line for proof in wrong for line in lines(proof)][:LINES]
-    evidence += [f"declared: {one.column}, {one.rule}, {one.rows} rows" for one in conversions]
+    evidence += [f"declared: {one.column}, {one.rule}, {counted(one.rows, 'row')}" for one in conversions]
     if resumed:
-        evidence.append(f"{resumed} tables had been compared before this step was stopped")
+        evidence.append(f"{counted(resumed, 'table')} had been compared before this step was stopped")
     facts = {
         "tables": len(proofs),
         "rows": rows,
@@ -222,7 +223,7 @@ def _verdict(proofs: Sequence[TableProof], resumed: int) -> Outcome:
             ),
             facts=facts,
         )
-    return passed(f"{len(proofs)} tables, {rows:,} rows, every value equal", evidence, **facts)
+    return passed(f"{counted(len(proofs), 'table')}, {counted(rows, 'row')}, every value equal", evidence, **facts)
 
 
 def _names(proofs: Sequence[TableProof]) -> str:
@@ -233,7 +234,8 @@ def lines(proof: TableProof) -> list[str]:
     """A table that is not equal, as lines for people."""
     if proof.status == "error":
         return [f"{proof.table}: could not be compared: {proof.message}"]
-    head = f"{proof.table}: {proof.differences_total} differences, rows {proof.rows_source} and {proof.rows_target}"
+    places = counted(proof.differences_total, "difference")
+    head = f"{proof.table}: {places}, rows {proof.rows_source} and {proof.rows_target}"
     told = [head]
     for one in proof.differences:
         where = f" ({one.at})" if one.at else ""

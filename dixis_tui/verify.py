@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Literal
 
@@ -16,6 +15,8 @@ from dixis_tui.config import Vat
 from dixis_tui.context import Context
 from dixis_tui.model import Outcome, Progress, Status, failed, passed, warned
 from dixis_tui.names import Names
+from dixis_tui.orphans import ForeignKey, foreign_keys, orphans
+from dixis_tui.phrase import counted
 from dixis_tui.readings import copied_tables, names_on
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import Row, TargetConnection, connected, identifier, query
@@ -39,29 +40,6 @@ class TableCount(BaseModel):
     rows_target: int | None
     status: Literal["equal", "different", "missing"]
     set_aside: int = 0
-
-
-@dataclass(frozen=True)
-class ForeignKey:
-    """A foreign key of the target."""
-
-    name: str
-    table: str
-    columns: tuple[str, ...]
-    parent: str
-    references: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.table} ({', '.join(self.columns)}) to {self.parent} ({', '.join(self.references)})"
-
-
-@dataclass(frozen=True)
-class Orphans:
-    """Rows whose parent is not there; examples: values of the foreign key's columns."""
-
-    key: ForeignKey
-    rows: int
-    examples: tuple[Row, ...]
 
 
 # Counts
@@ -122,42 +100,12 @@ def check_counts(ctx: Context) -> Outcome:
             evidence,
             ["run the phase data again; it carries on where it stopped"],
         )
-    return passed(f"{len(counts)} tables, {total} rows, all equal", evidence, tables=len(counts), rows=total)
+    return passed(
+        f"{counted(len(counts), 'table')}, {counted(total, 'row')}, all equal", evidence, tables=len(counts), rows=total
+    )
 
 
 # Orphans
-
-
-def foreign_keys(target: TargetConnection) -> list[ForeignKey]:
-    """Every foreign key of the target's database."""
-    found: dict[tuple[str, str], list[Row]] = {}
-    for row in query(
-        target,
-        "SELECT constraint_name, table_name, column_name, referenced_table_name, referenced_column_name"
-        " FROM information_schema.key_column_usage"
-        " WHERE table_schema = DATABASE() AND referenced_table_name IS NOT NULL"
-        " ORDER BY table_name, constraint_name, ordinal_position",
-    ):
-        found.setdefault((str(row[1]), str(row[0])), []).append(row)
-    return [
-        ForeignKey(name, table, tuple(str(r[2]) for r in part), str(part[0][3]), tuple(str(r[4]) for r in part))
-        for (table, name), part in found.items()
-    ]
-
-
-def orphans(target: TargetConnection, key: ForeignKey) -> Orphans:
-    """Rows that point to a parent that is not there."""
-    pairs = list(zip(key.columns, key.references, strict=True))
-    joined = " AND ".join(f"c.{identifier(mine)} = p.{identifier(theirs)}" for mine, theirs in pairs)
-    given = " AND ".join(f"c.{identifier(mine)} IS NOT NULL" for mine, _ in pairs)
-    where = (
-        f"FROM {identifier(key.table)} c LEFT JOIN {identifier(key.parent)} p ON {joined}"
-        f" WHERE {given} AND p.{identifier(key.references[0])} IS NULL"
-    )
-    count = int(query(target, f"SELECT COUNT(*) {where}")[0][0])
-    columns = ", ".join(f"c.{identifier(column)}" for column in key.columns)
-    examples = query(target, f"SELECT DISTINCT {columns} {where} LIMIT 3") if count else []
-    return Orphans(key, count, tuple(examples))
 
 
 def _wanted_keys(ctx: Context, target: TargetConnection) -> list[ForeignKey]:
@@ -211,7 +159,10 @@ def check_orphans(ctx: Context) -> Outcome:
     if found:
         return failed(
             f"{sum(each.rows for each in found)} orphans along {len(found)} of {len(keys)} foreign keys",
-            [f"{each.key}: {each.rows} rows, such as {', '.join(str(row) for row in each.examples)}" for each in found],
+            [
+                f"{each.key}: {counted(each.rows, 'row')}, such as {', '.join(str(row) for row in each.examples)}"
+                for each in found
+            ],
             ["mend these rows in the source (they are there too), then run the phases data and validation again"],
         )
     return passed(f"{len(keys)} foreign keys, no orphans")

@@ -67,7 +67,7 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
 
     def cells(self, item: tuple[int, Entry]) -> list[Text]:
         one = item[1]
-        what = Text(f"again {one.again:,}×: " if one.again else "", "dim").append(" ".join(one.text.split()))
+        what = Text().append(f"again {one.again:,}×: " if one.again else "", "dim").append(" ".join(one.text.split()))
         where = [Text(one.where, "dim")] if self.wide else []
         kind = Text(KINDS[one.kind], STYLES[one.kind])
         return [
@@ -84,7 +84,7 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
 
     def heading(self, shown: Sequence[tuple[int, Entry]]) -> Text:
         asked = sum(one.kind == "ask" for one in self._entries)
-        text = Text(f"{len(shown)} commands", "bold")
+        text = Text().append(f"{len(shown)} commands", "bold")
         text.append(f", {asked} questions {'among them' if self._questions else 'left out (v)'}")
         text.append(", following the newest" if self._follow else ", standing still (f follows)", "dim")
         return text.append(f"\nAlso in {self._reader.path}", "dim")
@@ -94,7 +94,7 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
             self.query_one(Below).show(Text("Nothing was run yet.", "dim"))
             return
         one = item[1]
-        text = Text(f"{words.local_time(one.at)} {one.step or '-'}, {one.where}", "dim")
+        text = Text().append(f"{words.local_time(one.at)} {one.step or '-'}, {one.where}", "dim")
         text.append(f", run {one.again:,} more times" if one.again else "", "bold")
         self.query_one(Below).show(text.append("\n").append(one.text, ""))
 

@@ -10,6 +10,7 @@ from dixis_tui.model import Finding, Kind, Status
 from dixis_tui.runner import Runner
 from dixis_tui.step import Step
 from screens import words
+from screens.checklist import verified
 
 SHOWN = 40  # findings on a step's page
 
@@ -28,6 +29,7 @@ def describe(runner: Runner, step: Step) -> Text:
     _part(text, "Signed", (_signed(s.role, s.name, s.at, s.note) for s in now.signatures))
     _part(text, "Wanted", _missing(runner, step))
     _part(text, "Why", (step.why,))
+    _part(text, "Verified", (verified(step),))
     if step.kind is Kind.ACTION:
         _part(text, "Does", ("Enter first shows exactly what it would do.",))
         _part(text, "Undo", (step.undo,))

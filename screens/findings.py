@@ -85,7 +85,7 @@ class FindingsScreen(ListScreen[tuple[int, Finding]]):
 
     def heading(self, shown: Sequence[tuple[int, Finding]]) -> Text:
         now = self._runner.state.step(self._step.id)
-        text = Text(self._step.title, "bold").append("  ").append_text(words.state(now.status)).append("\n")
+        text = Text().append(self._step.title, "bold").append("  ").append_text(words.state(now.status)).append("\n")
         said = now.outcome.summary if now.outcome else self._step.why
         return text.append(words.shorten(said, 2 * self.size.width - 4), "dim")
 

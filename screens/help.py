@@ -12,6 +12,7 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from dixis_tui.runner import Runner
 from screens import words
 
 KEYS = (
@@ -33,6 +34,7 @@ KEYS = (
     ("Tab", "move between checklist, progress, detail and log, to scroll them"),
     ("Ctrl+R", "ROLLBACK, from every screen and dialog; asks for a typed word"),
     ("Ctrl+P", "all commands, phases and steps, found by typing"),
+    ("T", "the next theme; Ctrl+P finds each by its name"),
     ("?", "help: these keys and words"),
     ("q, Ctrl+Q", "quit; asks while a step runs"),
 )
@@ -67,6 +69,7 @@ class HelpScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help-body"):
             yield Static(_text(self._about, self.app.get_key_display), markup=False)
+            yield Static(_people(getattr(self.app, "runner", None)), markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
 
@@ -101,4 +104,15 @@ def _text(screen: Screen[Any], display: Callable[[Binding], str]) -> Text:
     text.append("\nSteps\n", "bold")
     for kind, meaning in KINDS:
         text.append(f"  {kind:<12}", "bold cyan").append(f"{meaning}\n")
+    return text
+
+
+def _people(runner: Runner | None) -> Text:
+    """Who has which role, and who is called when the night goes wrong."""
+    people = runner.config.people if runner else None
+    named = {**people.roles(), "emergency contact": people.emergency_contact} if people else {}
+    text = Text("\nPeople\n" if any(named.values()) else "", "bold")
+    for role, name in named.items():
+        if name:
+            text.append(f"  {role:<20}", "bold cyan").append(f"{name}\n")
     return text

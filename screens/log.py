@@ -99,7 +99,7 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
         return f"{words.local_time(one.at)} {one.level} {one.step or '-'} {one.text}"
 
     def heading(self, shown: Sequence[tuple[int, LogLine]]) -> Text:
-        text = Text(f"{len(shown):,} lines", "bold")
+        text = Text().append(f"{len(shown):,} lines", "bold")
         text.append(f", {self._level} and above" if self._level != "debug" else ", every level")
         text.append(f", of {self._step or 'the console'}" if self._step is not None else ", all steps")
         text.append(", following the newest" if self._follow else ", standing still (f follows)", "dim")

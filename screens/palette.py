@@ -11,7 +11,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.screen import Screen
 
-from screens import words
+from screens import themes, words
 from screens.run import RunScreen
 
 # Actions of keys that make no command of their own: to move, to leave, and what stands here by another name.
@@ -49,6 +49,8 @@ class ConsoleCommands(Provider):
             "Rollback", "Take the application back to SQLite; asks for a typed word", self._action("app.rollback")
         )
         yield Command("Help", "Keys and words of this screen", self._action("app.help"))
+        for name in themes.NAMES:
+            yield Command(f"Theme: {name}", "How the console looks", self._action(f"app.theme('{name}')"))
         for title, key, action in PLACES:
             yield Command(title, f"Key {key}", self._action(action))
         yield from self._of(self.screen)

@@ -143,7 +143,7 @@ class DifferencesScreen(ListScreen[tuple[int, Difference]]):
         return _side_by_side(item[1]).plain
 
     def heading(self, shown: Sequence[tuple[int, Difference]]) -> Text:
-        text = Text(self._verdict(), "bold")
+        text = Text().append(self._verdict(), "bold")
         proof = self._proof
         if proof.hash_source:
             target = "-" if proof.rows_target is None else f"{proof.rows_target:,}"

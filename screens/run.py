@@ -18,19 +18,25 @@ from dixis_tui.runner import LogLine, Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens import words
 from screens.board import Board
+from screens.checklist import Checklist
+from screens.dashboard import Dashboard
 from screens.detail import describe
 from screens.evidence import EvidenceScreen
 from screens.findings import FindingsScreen, waivable
 from screens.proof import ProofScreen
 from screens.requests import AllAgain, AskAgain, DoStep, Pause, RunPhase, Stop, Waive
 from screens.view import View
-from screens.widgets import Checklist, Detail, Headline, LogPane, PhaseList, ProgressTable
+from screens.widgets import Detail, LogPane, PhaseList, ProgressTable
 
 EARLIER = 200  # events of the journal shown in the log when the console opens
 
 
 # The phases whose rows are compared.
 COMPARED = ("data", "validation", "cutover")
+
+# Below this there is no room for more than the checklist, and below that for nothing.
+SMALL_WIDTH, SMALL_HEIGHT = 72, 22
+LEAST_WIDTH, LEAST_HEIGHT = 40, 10
 
 
 class RunScreen(View, Screen[None]):
@@ -56,6 +62,7 @@ class RunScreen(View, Screen[None]):
         Binding("d", "proof", "Differences"),
         Binding("p", "progress", "Progress", show=False),
         Binding("l", "log", "Log size", show=False),
+        Binding("T", "app.theme", "Theme", show=False),
         Binding("question_mark", "app.help", "Help", key_display="?"),
         Binding("q", "app.quit", "Quit"),
     ]
@@ -70,15 +77,15 @@ class RunScreen(View, Screen[None]):
         self._hide_progress = False
 
     def compose(self) -> ComposeResult:
-        yield Headline(self._runner)
+        yield Static(id="too-small", markup=False)
+        yield Dashboard(self._runner, self._board)
         with Horizontal(id="body"):
             yield PhaseList(self._runner)
             with Vertical(id="main"):
-                with Container(id="middle"):
-                    with Vertical(id="work"):
-                        yield Checklist(self._runner)
-                        yield Static(id="hint", markup=False)
-                        yield ProgressTable(self._board)
+                yield Checklist(self._runner)
+                yield Static(id="hint", markup=False)
+                with Container(id="lower"):
+                    yield ProgressTable(self._board)
                     yield Detail()
                 yield LogPane()
         yield Footer(show_command_palette=False, compact=True)
@@ -88,6 +95,13 @@ class RunScreen(View, Screen[None]):
         self.show_state()
 
     def on_resize(self) -> None:
+        width, height = self.size
+        self.set_class(width < SMALL_WIDTH, "-thin")
+        self.set_class(height < SMALL_HEIGHT, "-flat")
+        self.set_class(width < LEAST_WIDTH or height < LEAST_HEIGHT, "-tiny")
+        self.query_one("#too-small", Static).update(
+            f"{width} × {height} is too small for the console; it wants 80 × 24. What runs goes on. Ctrl+R: rollback"
+        )
         self.call_after_refresh(self.show_state)
 
     def on_screen_resume(self) -> None:
@@ -98,7 +112,7 @@ class RunScreen(View, Screen[None]):
     def show_state(self) -> None:
         if not self.is_mounted:
             return
-        self.query_one(Headline).show()
+        self.query_one(Dashboard).show()
         self.query_one(PhaseList).show(self._phase)
         self.query_one(Checklist).show(self._phase)
         self.query_one("#hint", Static).update(words.hint(self._runner, self._phase))
@@ -119,9 +133,10 @@ class RunScreen(View, Screen[None]):
         self.query_one(LogPane).show(notices)
 
     def show_clock(self) -> None:
-        for headline in self.query(Headline):  # none while the screen comes or goes
-            headline.show()
+        for dashboard in self.query(Dashboard):  # none while the screen comes or goes
+            dashboard.show()
         if self._runner.running and self.query(ProgressTable):
+            self.query_one(Checklist).show(self._phase)  # how long the step has been at work
             self.show_progress()  # how long a stream has been silent
 
     # What is selected

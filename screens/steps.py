@@ -52,7 +52,8 @@ class StepsScreen(ListScreen[Step]):
 
     def heading(self, shown: Sequence[Step]) -> Text:
         settled = sum(self._runner.state.step(step.id).status.settled for step in shown)
-        return Text(f"{settled} of {len(shown)} steps are done", "bold").append(". Enter goes to the selected one.")
+        text = Text().append(f"{settled} of {len(shown)} steps are done", "bold")
+        return text.append(". Enter goes to the selected one.")
 
     def on_listing_selected(self) -> None:
         if self.selected:

@@ -210,7 +210,7 @@ class TablesScreen(ListScreen[Row]):
         done, total = sum(row.done for row in rows), sum(row.total or 0 for row in rows)
         through = sum(row.state.settled for row in rows)
         failed = sum(row.state in (Status.FAIL, Status.ERROR) for row in rows)
-        text = Text(f"{through} of {len(rows)} tables through", "bold")
+        text = Text().append(f"{through} of {len(rows)} tables through", "bold")
         text.append(f", {failed} in trouble" if failed else "", "bold red")
         text.append(f" · {words.short_count(done)} of {words.short_count(total)} rows")
         size = sum(row.size for row in rows)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.text import Text
 from textual import events
-from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import DataTable, RichLog, Static
@@ -16,19 +14,12 @@ from dixis_tui.journal import Event
 from dixis_tui.model import Status
 from dixis_tui.runner import LogLine, Runner
 from dixis_tui.step import Phase
-from screens import words
+from dixis_tui.timeline import Timekeeper
+from screens import answers, words
 from screens.board import SHOWN, Board, Track
 
 CELL_PADDING = 2  # cells a DataTable column takes beside its content
 SCROLLBAR = 1
-
-
-def spread(left: Text, right: Text, width: int) -> Text:
-    """Two texts on one line, one at each end; the left one gives way."""
-    room = max(width - right.cell_len - 1, 0)
-    left = left.copy()
-    left.truncate(room, overflow="ellipsis", pad=True)
-    return left.append(" ").append_text(right)
 
 
 class Headline(Static):
@@ -37,19 +28,18 @@ class Headline(Static):
     def __init__(self, runner: Runner) -> None:
         super().__init__(id="headline", markup=False)
         self._runner = runner
+        self._keeper = Timekeeper(runner)
 
     def on_resize(self) -> None:
         self.show()
 
     def show(self) -> None:
         runner, now, width = self._runner, words.local_now(), self.size.width
-        environment = runner.config.run.environment
-        danger = environment == "production"
-        where = Text().append(f" {environment.upper()} ", "bold white on red" if danger else "bold reverse")
-        where.append(f" {words.place(runner.config)}", "bold")
         who = Text(f" {runner.operator} · {words.run_state(runner)}")
-        first = spread(where, Text(now.strftime("%H:%M:%S %Z ")), width)
-        second = spread(who, words.window(runner, now).append(" "), width)
+        line = self._keeper.look(now)
+        window = answers.clock(line) if line.now is not None else Text()
+        first = words.spread(answers.title(runner), Text(now.strftime("%H:%M:%S %Z ")), width)
+        second = words.spread(who, window.append(" "), width)
         self.update(first.append("\n").append_text(second), layout=False)
 
 
@@ -64,8 +54,14 @@ class PhaseList(Static):
     def __init__(self, runner: Runner) -> None:
         super().__init__(id="phases", markup=False)
         self._runner = runner
+        self._selected: Phase | None = None
+
+    def on_resize(self) -> None:
+        if self._selected:
+            self.show(self._selected)
 
     def show(self, selected: Phase) -> None:
+        self._selected = selected
         runner, width = self._runner, max(self.size.width, 12)
         text = Text()
         for phase in runner.plan.phases:
@@ -75,7 +71,7 @@ class PhaseList(Static):
             line = Text("  ").append_text(words.state(runner.phase_status(phase)))
             count = Text(words.done_of(runner.state, phase), "dim")
             fits = line.cell_len + count.cell_len < width
-            text.append_text(spread(line, count, width) if fits else line).append("\n")
+            text.append_text(words.spread(line, count, width) if fits else line).append("\n")
         rollback = runner.plan.rollback
         text.append("\n").append(words.shorten(f"^R {rollback.title}", width), "bold").append("\n  ")
         text.append_text(words.state(runner.phase_status(rollback)))
@@ -121,61 +117,6 @@ class Table(DataTable[Text]):
     def drop(self, key: str) -> None:
         self.remove_row(key)
         del self._shown[key]
-
-
-class Checklist(Table):
-    """The steps of one phase. follow: the cursor goes with the running step until the operator moves it."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "screen.do", "Do"),
-        Binding("left", "screen.turn(-1)", "Previous phase", show=False),
-        Binding("right", "screen.turn(1)", "Next phase", show=False),
-    ]
-
-    def __init__(self, runner: Runner) -> None:
-        super().__init__("checklist")
-        self._runner = runner
-        self._layout: tuple[str, int] = ("", 0)
-        self._title_width = 8
-        self.follow = True
-
-    def show(self, phase: Phase) -> None:
-        """Render the phase's steps as they stand."""
-        layout = (phase.id, self.size.width)
-        changed = layout != self._layout
-        row = self.cursor_row if self._layout[0] == phase.id else self._first_open(phase)
-        if changed:
-            kind = [("Kind", 8)] if self._wide else []
-            columns = [("State", 13), (phase.title, 0), *kind, ("   Took", 7)]
-            self._title_width = self.set_columns(columns, self.size.width)
-            self._layout = layout
-        for step in phase.steps:
-            now = self._runner.state.step(step.id)
-            cells = [words.state(now.status), Text(words.shorten(step.title, self._title_width))]
-            cells += [Text(step.kind, "dim")] if self._wide else []
-            self.put(step.id, [*cells, Text(words.took(now).rjust(7))])
-        if changed:
-            self.move_cursor(row=row)
-
-    def select(self, step_id: str) -> None:
-        self.move_cursor(row=self.get_row_index(step_id))
-
-    @property
-    def _wide(self) -> bool:
-        return self.size.width >= 72
-
-    def _first_open(self, phase: Phase) -> int:
-        """The row of the first step that is not settled; the first row when all are."""
-        rows = (row for row, step in enumerate(phase.steps) if not self._runner.state.step(step.id).status.settled)
-        return next(rows, 0)
-
-    def action_cursor_up(self) -> None:
-        self.follow = False
-        super().action_cursor_up()
-
-    def action_cursor_down(self) -> None:
-        self.follow = False
-        super().action_cursor_down()
 
 
 class ProgressTable(Table):

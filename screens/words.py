@@ -13,6 +13,8 @@ from dixis_tui import downtime
 from dixis_tui.config import Config
 from dixis_tui.journal import Event, RunState, StepState
 from dixis_tui.model import Kind, Outcome, Progress, Status
+from dixis_tui.phrase import counted
+from dixis_tui.phrase import duration as duration
 from dixis_tui.runner import LogLine, Runner
 from dixis_tui.step import Phase, Plan, Step
 
@@ -55,20 +57,16 @@ def severity(status: Status) -> Text:
     return Text("· note", "dim") if status is Status.PASS else state(status)
 
 
+def spread(left: Text, right: Text, width: int) -> Text:
+    """Two texts on one line, one at each end; the left one gives way."""
+    room = max(width - right.cell_len - 1, 0)
+    left = left.copy()
+    left.truncate(room, overflow="ellipsis", pad=True)
+    return left.append(" ").append_text(right)
+
+
 def shorten(text: str, width: int) -> str:
     return text if len(text) <= width else text[: max(width - 1, 0)].rstrip() + "…"
-
-
-def duration(seconds: float) -> str:
-    """As people say it, in at most 7 characters: 0.4s, 12s, 1m 23s, 2h 05m."""
-    if seconds < 9.95:
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole}s"
-    if whole < 3600:
-        return f"{whole // 60}m {whole % 60:02}s"
-    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
 
 
 def took(step: StepState) -> str:
@@ -136,26 +134,6 @@ def run_state(runner: Runner) -> str:
     if runner.running is None:
         return "idle"
     return f"paused at {runner.running}" if runner.gate.paused else f"running {runner.running}"
-
-
-def window(runner: Runner, now: datetime) -> Text:
-    """The clock of the maintenance window, with a word on the plan; empty before it opens."""
-    opened, closed = runner.state.window_opened_at, runner.state.window_closed_at
-    if opened is None:
-        return Text()
-    start = datetime.fromisoformat(opened)
-    if closed is not None:
-        return Text(f"window closed after {clock((datetime.fromisoformat(closed) - start).total_seconds())}")
-    seconds = (now - start).total_seconds()
-    planned = runner.config.run.window_minutes
-    text = Text(f"T+{clock(seconds)} of {planned // 60}:{planned % 60:02}:00", "bold")
-    for phase in runner.plan.phases:
-        if phase.minutes is None or runner.settled(phase):
-            continue
-        late = seconds > phase.minutes * 60
-        word = f" BEHIND: {phase.title} was due T+{phase.minutes}" if late else f" {phase.title} due T+{phase.minutes}"
-        return text.append(word, "bold red" if late else "")
-    return text
 
 
 def phase_name(plan: Plan, phase: Phase) -> str:
@@ -236,17 +214,17 @@ def _kinds(phase: Phase) -> str:
 def log_text(notice: Event | LogLine) -> Text:
     """A notice as a line of the log pane."""
     if isinstance(notice, LogLine):
-        line = Text(f"{local_time(notice.at)} ", "dim")
+        line = Text().append(f"{local_time(notice.at)} ", "dim")
         if notice.step:
             line.append(f"{notice.step} ", "cyan")
         return line.append(notice.text, "")
-    line = Text(f"{local_time(notice.at)} ", "dim")
+    line = Text().append(f"{local_time(notice.at)} ", "dim")
     step = notice.data.get("step")
     line.append(f"{step} " if step else "", "cyan")
     outcome = notice.data.get("outcome")
     proof = notice.data.get("proof")
     if isinstance(proof, dict):
-        places = f", {proof['differences_total']} differences" if proof["differences_total"] else ""
+        places = f", {counted(proof['differences_total'], 'difference')}" if proof["differences_total"] else ""
         return line.append(f"{proof['table']}: {proof['status']}, {proof['rows_source']:,} rows{places}", "")
     if notice.kind == "step-finished" and isinstance(outcome, dict):
         return line.append_text(state(Status(outcome["status"]))).append(f": {outcome['summary']}", "")

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from checks.plan import judged
 from checks.registry import REGISTRY
 from dixis_tui.config import Target
 from dixis_tui.misfits import GAP, TIMESTAMP, clock_gaps, wrong_how
@@ -16,6 +15,7 @@ from dixis_tui.model import Finding, Outcome, Status
 from dixis_tui.nearest import nearest
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import connected, query, server_facts
+from dixis_tui.variables import judged
 from dixis_tui.verify import check_orphans
 from tests.data_path import Driver, make_driver
 

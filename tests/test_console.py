@@ -215,7 +215,7 @@ async def write(pilot: Console, text: str) -> None:
 async def test_an_empty_run_says_what_to_do_first(runner: Runner) -> None:
     async with console(runner) as pilot:
         await see(pilot, "REHEARSAL", "dixis_shop at db.example.org:3306", "Maria · idle", "· pending 0/3")
-        await see(pilot, "Nothing has run yet. Press r to run Preflight (checks only, nothing is changed).")
+        await see(pilot, "Nothing has run yet. Press r to run Preflight (checks only,", "nothing is changed).")
 
 
 async def test_preflight_tells_failed_from_could_not_ask(runner: Runner) -> None:
@@ -540,6 +540,42 @@ async def test_everything_fits(runner: Runner, size: tuple[int, int]) -> None:
             await see(pilot, text) if size[1] > 24 or key == "enter" else await see(pilot, "Ctrl+R")
             assert_nothing_scrolls_sideways(pilot)
             await pilot.press("escape")
+
+
+async def test_a_little_terminal_shows_less_and_one_that_is_too_small_says_so(runner: Runner) -> None:
+    async with console(runner, (60, 20)) as pilot:
+        await see(pilot, "The window is not open", "· pending Source is whole", "Nothing has run yet")
+        assert_nothing_scrolls_sideways(pilot)
+        await pilot.resize_terminal(30, 8)
+        await see(pilot, "30 × 8 is too small for the console", gone="Source is whole")
+        await pilot.resize_terminal(200, 60)
+        await see(pilot, "· pending Source is whole", "the console asks", "Back Turn back by", gone="too small")
+        assert_nothing_scrolls_sideways(pilot)
+
+
+async def test_a_theme_is_chosen_by_configuration_environment_key_and_palette(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIXIS_THEME", "light")
+    async with console(runner) as pilot:
+        await see(pilot, "Nothing has run yet")
+        assert app_of(pilot).theme == "light"
+        await pilot.press("T")
+        await see(pilot, "Theme: high-contrast")
+        await pilot.press("T")
+        await see(pilot, "Theme: monochrome")
+        colours = set(re.findall(r"-r\d+ { fill: (#[0-9a-f]{6})", app_of(pilot).export_screenshot()))
+        parts = [[int(one[place : place + 2], 16) for place in (1, 3, 5)] for one in colours]
+        assert all(max(one) - min(one) < 8 for one in parts), colours  # shades of grey
+        await pilot.press("ctrl+p")
+        await write(pilot, "theme: dark")
+        await see(pilot, "Theme: dark")
+        await pilot.press("enter")
+        await see(pilot, "Nothing has run yet", gone="Search")
+        assert app_of(pilot).theme == "dark"
+    monkeypatch.setenv("DIXIS_THEME", "pink")
+    with pytest.raises(DixisError, match="There is no theme named 'pink'"):
+        ConsoleApp(runner)
 
 
 async def test_a_picture_is_written(runner: Runner, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def test_where_mysql_does_not_answer_it_is_said_since_when_and_fetched_later(
     driver.config = sound
     outcome = back(driver)
     assert outcome.status is Status.WARN
-    assert "orders: 1 rows were changed on both sides" in outcome.evidence
+    assert "orders: 1 row was changed on both sides" in outcome.evidence
     assert "users: 2 rows were changed on both sides" in outcome.evidence
     kept = [
         json.loads(line) for path in driver.run_dir.glob("conflicts-*") for line in path.read_text("utf-8").splitlines()

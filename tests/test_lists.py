@@ -296,7 +296,7 @@ async def test_the_log_is_filtered_by_level_and_step_searched_and_followed(runne
         await settle(runner, "preflight.shell", "data.prepare")
         await pilot.press("L")
         await see(pilot, "info and above, all steps, following", "the server is slow", gone="debug ")
-        await see(pilot, "info data.prepare pass: 300 tables ready")
+        await see(pilot, "info data.prepare pass, 300 tables ready")
         await pilot.press("v")
         await see(pilot, "1 lines, warn and above", gone="ordinary words")
         await pilot.press("v", "v")
@@ -310,9 +310,9 @@ async def test_the_log_is_filtered_by_level_and_step_searched_and_followed(runne
         await pilot.press("s")
         await see(pilot, "of preflight.shell", gone="data.prepare")
         await pilot.press("s", "escape", "ampersand")
-        await write(pilot, "attached")
+        await write(pilot, "console")
         await pilot.press("enter")
-        await see(pilot, "Only lines with 'attached': 1.", "console attached (Maria)", gone="ordinary words")
+        await see(pilot, "Only lines with 'console': 1.", "Maria at the console", gone="ordinary words")
         await pilot.press("escape", "f")
         runner.say("something new", level="error")
         await see(pilot, "error something new", "following the newest")
@@ -382,7 +382,7 @@ async def test_every_list_fits(runner: Runner, size: tuple[int, int]) -> None:
 
 
 def test_every_key_of_every_list_says_what_it_does_and_stands_in_the_guide() -> None:
-    guide = (Path(__file__).parent.parent / "docs/console.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parent.parent / "docs/lists.md").read_text(encoding="utf-8")
     for screen in LISTS:
         found = list(keys(screen, lambda binding: binding.key))
         assert len(found) >= 4, screen

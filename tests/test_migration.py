@@ -117,6 +117,30 @@ def test_the_application_runs_on_mysql_and_serves(migrated: tuple[World, Dixis])
     assert "Yes" in artisan(world, "migrate:status")
 
 
+def test_both_sides_are_backed_up_and_restore_to_equal_and_all_is_well(migrated: tuple[World, Dixis]) -> None:
+    world, _ = migrated
+    told = json.loads(dixis(world, "backup", "create", "--verify", "--json").stdout)
+    kept = {one["kind"]: one for one in told["made"]}
+    assert {kind: one["state"] for kind, one in kept.items()} == {"target": "verified", "source": "verified"}
+    counts = source_counts(world.source)
+    assert (kept["source"]["tables"], kept["source"]["rows"]) == (len(counts), sum(counts.values()))
+    assert kept["target"]["tables"] > len(counts)  # and the copy's own
+    assert dixis(world, "health", "--quiet").stdout == ""
+    assert dixis(world, "run", "--phase", "watch", "--yes").stdout.count("was restored to equal") == 1
+
+
+def test_the_applications_own_session_is_encrypted_and_the_server_is_set_as_wanted(
+    migrated: tuple[World, Dixis],
+) -> None:
+    world, _ = migrated
+    told = json.loads(dixis(world, "report", "--json").stdout)
+    steps = {step["id"]: step for phase in told["phases"] for step in phase["steps"]}
+    for name in ("validation.session", "watch.session"):
+        assert steps[name]["summary"].startswith("encrypted, and the server proved: TLSv1."), steps[name]
+    assert steps["watch.tuning"]["status"] == "pass"
+    assert steps["preflight.infra.tuning"]["status"] == "pass"
+
+
 def test_every_image_is_there_with_its_mode(migrated: tuple[World, Dixis]) -> None:
     world, _ = migrated
     here = {path.relative_to(world.assets): path.read_bytes() for path in world.assets.rglob("*") if path.is_file()}

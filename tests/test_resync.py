@@ -247,7 +247,7 @@ def test_rows_of_others_are_replaced_only_by_one_who_types_the_name(
     assert transfer.word_needed(driver.ctx) == database
     refused = transfer.prepare(driver.ctx)
     assert refused.status is Status.FAIL
-    assert refused.summary == "1 tables do not hold the rows that this run wrote; nothing was changed"
+    assert refused.summary == "1 table does not hold the rows this run wrote; nothing was changed"
     assert f"dixis run --phase data --database {database}" in refused.remedy[-1]
     assert transfer.resync_all(driver.ctx, "cutover.resync").status is Status.FAIL
     say(driver, "data.prepare")
@@ -273,7 +273,7 @@ def test_rows_that_others_write_behind_the_preparation_are_not_replaced(
         target.commit()
     refused = driver.run(steps[2:])[-1]
     assert refused.status is Status.FAIL
-    assert refused.evidence == ("cache: 1 rows, 0 of them ours",)
+    assert refused.evidence == ("cache: 1 row, 0 of them ours",)
     with closing(driver.target()) as target:
         assert query(target, "SELECT value FROM cache") == [("precious",)]
     # agreed to, they are

@@ -514,11 +514,11 @@ def test_differences_to_a_schema_artisan_has_built_are_told(
     assert outcome.status is Status.FAIL
     told = "\n".join(outcome.evidence)
     for words in (
-        "error: absent: is not there; the source has 1 rows of it",
+        "error: absent: is not there; the source has 1 row of it",
         "error: users: name: texts of up to 5 characters do not fit into varchar(3)",
         "error: users: price: values with 3 decimals would be rounded in decimal(8,2)",
         "error: users: age: values from 5 to 300 do not fit into tinyint",
-        "error: users: gone is not there; the source has 1 values in it",
+        "error: users: gone is not there; the source has 1 value in it",
         "error: users: role is only on the target, NOT NULL and without a default",
         "error: users: unique key name_unique: 1 groups of rows are equal to its collation: 'Μαρία' = 'ΜΑΡΙΑ'",
         "error: users: status: 'old' is not what enum('new','it''s') has",

@@ -72,7 +72,7 @@ def test_orphans_of_the_source_are_found_and_shown(server: RunningServer, databa
     driver = migrated(server, database, tmp_path, ("INSERT INTO orders VALUES (9, 77, 10, 0, 0, 0)",))
     outcome = verify.check_orphans(driver.ctx)
     assert outcome.status is Status.FAIL
-    assert outcome.evidence == ("orders (user_id) to users (id): 1 rows, such as (77,)",)
+    assert outcome.evidence == ("orders (user_id) to users (id): 1 row, such as (77,)",)
     assert validation.report(driver.ctx).orphans == {"orders (user_id) to users (id)": 1}
 
 

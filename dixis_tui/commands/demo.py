@@ -7,6 +7,7 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -26,7 +27,9 @@ from dixis_tui.sandbox.shop import build_shop
 @click.option("--scale", type=click.IntRange(1), default=1, show_default=True, help="Multiplies the shop's orders.")
 @click.option("--keep", is_flag=True, help="Leave the sandbox running at the end.")
 @click.option(
-    "--picture", type=click.Path(path_type=Path, dir_okay=False), help="Save a picture (SVG) of the console and end."
+    "--picture",
+    type=click.Path(path_type=Path),
+    help="Save a picture (SVG) of the console and end; in a folder that is there, all pictures of the guide.",
 )
 @click.pass_obj
 def demo(
@@ -46,7 +49,7 @@ def demo(
         inside = replace(options, config=made.config)
         with opened(inside) as runner:
             if picture is not None:
-                _take_picture(runner, picture)
+                _take_pictures(runner, picture)
             elif without_console:
                 twin = headless.Headless(runner, headless.Consent(yes=True), quiet=options.json)
                 finish(inside, runner, twin.run(runner.plan.phases))
@@ -62,13 +65,34 @@ def demo(
             directory.parent.rmdir()
 
 
-def _take_picture(runner: Runner, path: Path) -> None:
+class Picture(NamedTuple):
+    """A picture of the guide: the size of the terminal, the theme, and the keys that lead there."""
+
+    size: tuple[int, int]
+    theme: str
+    keys: tuple[str, ...]
+
+
+A_STEP_WITH_EVIDENCE = ("1", *["down"] * 4)
+PICTURES = {
+    "console": Picture((140, 40), "dark", A_STEP_WITH_EVIDENCE),
+    "small": Picture((80, 24), "dark", ("2", "down")),
+    "light": Picture((140, 40), "light", ("2", "down")),
+    "monochrome": Picture((80, 24), "monochrome", A_STEP_WITH_EVIDENCE),
+    "rollback": Picture((80, 24), "dark", ("ctrl+r",)),
+}
+
+
+def _take_pictures(runner: Runner, path: Path) -> None:
+    """One picture into a file, or all of them into a folder, once the first three phases have run."""
     from dixis_tui.app import picture
 
     twin = headless.Headless(runner, headless.Consent(yes=True), quiet=True)
     twin.run(runner.plan.phases[:3])
-    asyncio.run(picture(runner, path, keys=("1", *["down"] * 4)))  # a step with something to say
-    click.echo(f"written to {path}")
+    wanted = {path / f"{name}.svg": one for name, one in PICTURES.items()} if path.is_dir() else {}
+    for file, one in (wanted or {path: PICTURES["console"]}).items():
+        asyncio.run(picture(runner, file, size=one.size, keys=one.keys, theme=one.theme))
+        click.echo(f"written to {file}")
 
 
 @click.command()

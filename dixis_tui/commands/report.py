@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from dixis_tui import report
-from dixis_tui.commands.shared import Options, common, opened
+from dixis_tui import report, timeline
+from dixis_tui.commands.shared import Options, common, opened, where
 
 
 @click.command()
@@ -18,10 +19,14 @@ def status(options: Options) -> None:
     """Where the run stands, and what is next; needs no lock."""
     with opened(options, watch=True, rollback=True) as runner:
         built = report.build(runner)
+        window = timeline.Timekeeper(runner).look(datetime.now(UTC))
         if options.json:
-            click.echo(json.dumps({**built.model_dump(mode="json"), "driven": runner.driven()}, indent=2))
+            more = {"driven": runner.driven(), "timeline": window.model_dump(mode="json")}
+            click.echo(json.dumps({**built.model_dump(mode="json"), **more}, indent=2))
             return
         click.echo("\n".join(report.summary(built)))
+        for number, line in enumerate(timeline.lines(window)):
+            click.echo(f"  {'' if number else 'window':<10}{line}")
         for phase in built.phases:
             for step in phase.steps:
                 if step.status.value not in ("pending", "pass"):
@@ -32,13 +37,37 @@ def status(options: Options) -> None:
 
 @click.command("report")
 @common
+@click.option("--format", "form", type=click.Choice(["md", "html", "json"]), help="[default: md, or json with --json]")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.option(
+    "--run",
+    "directory",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="The folder of a run, or a copy of it; needs no configuration.",
+)
+@click.option(
+    "--allowed-signers",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="ssh's file that says whose a key is.  [default: [people] allowed_signers, without --run]",
+)
 @click.pass_obj
-def report_command(options: Options, output: Path | None) -> None:
-    """The whole run for the reviewers: evidence, remedies, signatures, times."""
-    with opened(options, watch=True, rollback=True) as runner:
-        built = report.build(runner)
-    text = built.model_dump_json(indent=2) if options.json else "\n".join(report.markdown(built))
+def report_command(
+    options: Options, form: str | None, output: Path | None, directory: Path | None, allowed_signers: Path | None
+) -> None:
+    """The whole run for the reviewers, made from its journal alone."""
+    from dixis_tui import paper
+
+    found = where(options, directory)
+    built = report.record(found.directory, allowed_signers or found.allowed_signers)
+    match form or ("json" if options.json else "md"):
+        case "json":
+            text = built.model_dump_json(indent=2)
+        case "html":
+            text = paper.html(built)
+        case _:
+            text = "\n".join(paper.markdown(built))
     if output is None:
         click.echo(text)
     else:

@@ -74,3 +74,27 @@ def finish(options: Options, runner: Runner, code: int, *, summary: bool = True)
     elif summary:
         click.echo("\n" + "\n".join(report.summary(built)))
     sys.exit(code)
+
+
+@dataclass(frozen=True)
+class Where:
+    """A run's folder, and who may have signed there."""
+
+    directory: Path
+    allowed_signers: Path | None
+
+
+def where(options: Options, directory: Path | None) -> Where:
+    """The folder a command names, else that of the configuration. Raises DixisError where there is no run."""
+    from dixis_tui import config as configuration
+    from dixis_tui.journal import JournalError
+
+    found = Where(directory, None) if directory is not None else None
+    if found is None:
+        settings = configuration.load(options.config, rollback=True)
+        found = Where(settings.run.directory, settings.people.allowed_signers)
+    if not (found.directory / "journal.sqlite").is_file():
+        raise JournalError(
+            f"There is no journal in {found.directory}.", next_step="give the folder of a run: [run] directory"
+        )
+    return found

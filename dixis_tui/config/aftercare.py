@@ -1,19 +1,10 @@
-"""[backup] and [watch]: the weeks around the night."""
+"""[watch]: the week after."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from pydantic import Field
 
 from dixis_tui.config.base import Section
-
-
-class Backup(Section):
-    """[backup]: where copies are kept on this machine, and how old the newest may be."""
-
-    directory: Path = Path("backups")
-    max_age_hours: int = Field(default=24, ge=1)
 
 
 class Watch(Section):

@@ -10,13 +10,16 @@ from typing import Any, TypeVar, get_args
 import tomli
 from pydantic import Field, ValidationError
 
-from dixis_tui.config.aftercare import Backup, Watch
+from dixis_tui.config.aftercare import Watch
 from dixis_tui.config.application import App, Host, Smoke, WebHost
 from dixis_tui.config.assets import Assets
+from dixis_tui.config.backup import Backup, Health
 from dixis_tui.config.base import ConfigError, Secret, Section
+from dixis_tui.config.console import Console
 from dixis_tui.config.run import People, Run
 from dixis_tui.config.servers import Source, Target
 from dixis_tui.config.tables import Data, Names, Schema, Types
+from dixis_tui.config.tuning import Connections, Tuning
 from dixis_tui.config.validation import Validation, Vat
 from dixis_tui.config.written import Written
 
@@ -42,8 +45,12 @@ class Config(Section):
     vat: Vat = Vat()
     validation: Validation = Validation()
     plan: Written = Written()
+    tuning: Tuning = Tuning()
+    connections: Connections = Connections()
     backup: Backup = Backup()
+    health: Health = Health()
     watch: Watch = Watch()
+    console: Console = Console()
 
     @property
     def target(self) -> Target:
@@ -56,9 +63,7 @@ class Config(Section):
 
     def known_secrets(self) -> Iterator[str]:
         """Every secret resolved so far, for the redactor."""
-        target = self.target_section
-        secrets = [] if target is None else [target.password, target.admin.password if target.admin else None]
-        return (secret.known for secret in secrets if secret is not None and secret.known)
+        return (secret.known for secret in self._secrets().values() if secret.known)
 
     def ask_for_secrets(self) -> None:
         """Ask now for what would be prompted for later: once the console has the terminal, nothing else can."""
@@ -70,12 +75,18 @@ class Config(Section):
 
     def clear_secrets(self) -> list[str]:
         """Keys whose secret stands in the file in clear."""
+        return [key for key, secret in self._secrets().items() if secret.clear]
+
+    def _secrets(self) -> dict[str, Secret]:
+        """Every secret of the file, by its key."""
         target = self.target_section
-        found: dict[str, Secret | None] = {}
-        if target is not None:
-            found["target.password"] = target.password
-            found["target.admin.password"] = target.admin.password if target.admin else None
-        return [key for key, secret in found.items() if secret is not None and secret.clear]
+        accounts = {
+            "target": target,
+            "target.admin": target.admin if target else None,
+            "backup.account": self.backup.account,
+            "health.account": self.health.account,
+        }
+        return {f"{key}.password": account.password for key, account in accounts.items() if account is not None}
 
 
 def load(path: Path, *, rollback: bool = False) -> Config:
@@ -142,12 +153,18 @@ def _with_absolute_paths(section: SectionT, base: Path) -> SectionT:
     for name in type(section).model_fields:
         value = getattr(section, name)
         if isinstance(value, Path):
-            changes[name] = (base / value.expanduser()).resolve()
+            changes[name] = _absolute(value, base)
         elif isinstance(value, Section):
             changes[name] = _with_absolute_paths(value, base)
         elif isinstance(value, tuple) and any(isinstance(one, Section) for one in value):
             changes[name] = tuple(_with_absolute_paths(one, base) for one in value)
+        elif isinstance(value, tuple) and any(isinstance(one, Path) for one in value):
+            changes[name] = tuple(_absolute(one, base) for one in value)
     return section.model_copy(update=changes) if changes else section
+
+
+def _absolute(path: Path, base: Path) -> Path:
+    return (base / path.expanduser()).resolve()
 
 
 def _problem(item: dict[str, Any], values: dict[str, Any], path: Path) -> str:

@@ -139,6 +139,11 @@ def _identify(path: Path) -> ServerBinary | None:
     return ServerBinary(kind, path, match[1]) if (int(match[2]), int(match[3])) >= oldest else None
 
 
+def clients_beside(binary: ServerBinary) -> bool:
+    """True when the server was fetched together with its clients, which lie in the same folder."""
+    return binary.kind == "mysql" and all((binary.path.parent / name).is_file() for name in ("mysqldump", "mysql"))
+
+
 def start_server(binary: ServerBinary, directory: Path, *, options: Sequence[str] = ()) -> RunningServer:
     """Start a server whose every file is under directory (made if needed, readable by its owner only).
 

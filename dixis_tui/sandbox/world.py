@@ -19,7 +19,14 @@ from dixis_tui.sandbox.app import LaravelApp, copy_database, make_app
 from dixis_tui.sandbox.assets import asset_columns, write_images_named_in
 from dixis_tui.sandbox.images import write_images
 from dixis_tui.sandbox.migrations import write_migrations
-from dixis_tui.sandbox.servers import Kind, RunningServer, ServerBinary, find_servers, start_server
+from dixis_tui.sandbox.servers import (
+    Kind,
+    RunningServer,
+    ServerBinary,
+    clients_beside,
+    find_servers,
+    start_server,
+)
 from dixis_tui.sandbox.shop import build_shop
 from dixis_tui.sandbox.sshd import RunningSshd, start_sshd, stop_sshd
 from dixis_tui.sandbox.tls import write_private
@@ -285,7 +292,13 @@ columns = [
 
 [backup]
 directory = "backups"
-"""
+{_tools(server)}"""
+
+
+def _tools(server: RunningServer) -> str:
+    """Where the server's own clients are, when they lie beside it and not on the PATH."""
+    folder = server.binary.path.parent
+    return f"tools = {_toml(str(folder))}\n" if clients_beside(server.binary) else ""
 
 
 # The demo shop is prepared as a shop should be on the day before: what the operators' plan gets wrong is mapped.
@@ -296,6 +309,10 @@ sql = ["SELECT AVG(tax_amount) AS avg_tax FROM orders WHERE tax_amount > 0"]
 assets = ["products.main_image", "producers.logo", "producers.cover_image", "users.avatar"]
 artisan = ["down --retry=60", "migrate --force", "migrate:status", "config:clear", "cache:clear", "up"]
 shell = []
+
+[tuning.variables]
+max_connections = 151
+innodb_file_per_table = true
 
 [[schema.indexes]]
 name = "idx_products_category_featured"

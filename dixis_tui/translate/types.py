@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dixis_tui.catalogue import Column, Table
 from dixis_tui.contents import ColumnContents
 from dixis_tui.expressions import lower, sizes_of
+from dixis_tui.phrase import counted
 from dixis_tui.translate.draft import Draft
 from dixis_tui.translate.families import family_of, integer_type, wrong_types
 from dixis_tui.translate.sizes import ROW_BYTES
@@ -65,7 +66,11 @@ def _decimal(draft: Draft, table: Table, column: Column, holds: ColumnContents) 
     digits, scale = (*arguments, 0)[:2]
     whole = max(digits - scale, holds.digits)
     scale = max(scale, holds.scale)
-    why = f"{holds.inexact} values are no decimals of 15 digits" if holds.inexact else ""
+    why = (
+        f"{counted(holds.inexact, 'value is no decimal', 'values are no decimals')} of 15 digits"
+        if holds.inexact
+        else ""
+    )
     if not why and (whole + scale > 65 or scale > 30):
         why = f"it would need {whole + scale} digits, {scale} of them behind the point"
     if why:
@@ -119,7 +124,11 @@ def _all(draft: Draft, table: Table, column: Column, holds: ColumnContents, fine
 
 def _json(draft: Draft, table: Table, column: Column, holds: ColumnContents, keyed: bool) -> str:
     if keyed or holds.json < holds.texts:
-        why = "is in a key" if keyed else f"holds {holds.texts - holds.json} values that are no JSON"
+        why = (
+            "is in a key"
+            if keyed
+            else f"holds {counted(holds.texts - holds.json, 'value that is', 'values that are')} no JSON"
+        )
         kind = _text(draft, table, column, holds, keyed)
         draft.find("warning", table.name, column.name, "json", f"{column.name} is declared JSON and {why}", kind)
         return kind

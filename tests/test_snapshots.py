@@ -1,0 +1,150 @@
+"""What the operator sees: the screens in their main states, small and large, light and without colour."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dixis_tui.app import ConsoleApp
+from dixis_tui.model import Progress, Status
+from tests.pictures import FEW, LOOKS, PROOF_FAILED, Look, Night, SnapCompare, standing_clock
+
+EARLY = ("preflight", "schema")
+BEFORE_CUTOVER = (*EARLY, "data", "assets", "validation")
+COPYING = (
+    Progress("data.orders", "order_items", 1_200_000, 2_900_000, size=96_000_000),
+    Progress("data.orders", "orders", 612_448, 612_448, state=Status.PASS, size=210_000_000),
+    Progress("data.orders", "payments", 80_000, 640_000, size=9_000_000),
+    Progress("data.orders", "invoices", 0, 27_554, state=Status.PENDING),
+    Progress("data.orders", "stream 1", 1_812_448, None, note="order_items", part="stream"),
+    Progress("data.orders", "stream 2", 80_000, None, note="payments", part="stream"),
+    Progress(
+        "data.orders",
+        "all tables",
+        1_892_448,
+        4_180_002,
+        note="300 MiB, 8.1 MiB/s, 51,000 rows/s",
+        part="whole",
+        left=840,
+    ),
+)
+
+
+@pytest.fixture
+def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Night]:
+    night = Night(standing_clock(monkeypatch), tmp_path)
+    yield night
+    night.close()
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.fixture(params=LOOKS, ids=str)
+def look(request: pytest.FixtureRequest) -> Look:
+    found: Look = request.param
+    return found
+
+
+def at_work(app: ConsoleApp) -> bool:
+    return app.runner.running is not None and (app._board.has("data.orders") or app.runner.running != "data.orders")
+
+
+def test_a_run_that_has_not_begun(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.environment = "rehearsal"
+    night.clock.at(-20)
+    assert look.picture(snap_compare, night)
+
+
+def test_the_copy_at_work_behind_plan(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through("preflight")
+    night.clock.at(2)
+    night.through("schema")
+    night.run("data.snapshot", "data.users")
+    night.blocking["data.orders"] = COPYING
+    night.clock.at(43)
+    night.runner.confirm([], "so that production asks no more", "dixis_production")
+    assert look.picture(snap_compare, night, [*"n", "enter", *"dixis_production", "enter"], at_work)
+
+
+def test_a_proof_that_failed(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through("preflight")
+    night.clock.at(1)
+    night.through("schema", "data", "assets")
+    night.answers["validation.proof"] = PROOF_FAILED
+    night.run("validation.proof")
+    night.clock.at(80)
+    assert look.picture(snap_compare, night)
+
+
+def test_the_cutover_waits_for_signatures_near_the_turning_point(
+    night: Night, look: Look, snap_compare: SnapCompare
+) -> None:
+    night.through("preflight")
+    night.clock.at(1)
+    night.through("schema", "data", "assets", "validation")
+    night.clock.at(92)
+    night.run("cutover.maintenance")
+    night.runner.record("window-opened")
+    night.run("cutover.resync", "cutover.environment")
+    night.runner.sign("cutover.gate", role="lead", name="Eleni Papadaki", note="")
+    night.clock.at(100.5)
+    assert look.picture(snap_compare, night)
+
+
+def test_the_rollback_before_the_word(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through(*EARLY)
+    night.clock.at(30)
+    night.through("data", "assets", "validation")
+    night.cut_over()
+    night.clock.at(95)
+    assert look.picture(snap_compare, night, ["ctrl+r"])
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+def test_the_rollback_at_work(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through(*BEFORE_CUTOVER)
+    night.clock.at(70)
+    night.run("cutover.maintenance")
+    night.runner.record("window-opened")
+    night.blocking["rollback.database"] = ()
+    assert look.picture(
+        snap_compare,
+        night,
+        ["ctrl+r", *"dixis_production", "enter"],
+        lambda app: app.runner.running == "rollback.database",
+    )
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+def test_the_rollback_done(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through(*BEFORE_CUTOVER)
+    night.clock.at(70)
+    night.run("cutover.maintenance")
+    night.runner.record("window-opened")
+    night.through("rollback")
+    night.runner.record("window-closed")
+    assert look.picture(snap_compare, night, ["ctrl+r"])
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+def test_the_question_before_something_is_changed(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through("preflight")
+    night.clock.at(2)
+    assert look.picture(snap_compare, night, ["n", "enter"], lambda app: bool(app.screen.query("#confirm-word")))
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+def test_the_signature_at_the_gate(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through(*BEFORE_CUTOVER)
+    night.clock.at(80)
+    night.run("cutover.maintenance", "cutover.resync", "cutover.environment")
+    assert look.picture(snap_compare, night, ["n", "s"], lambda app: bool(app.screen.query("#sign-name")))
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+def test_the_evidence_of_a_step(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through("preflight")
+    assert look.picture(snap_compare, night, ["0", "down", "e"])

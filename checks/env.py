@@ -318,11 +318,15 @@ def tls_keys(ctx: Context) -> Answer:
     if told is None or mapped is None:
         return skip("no key for TLS is set in .env or [app.database_env]; env.mysql says whether one is wanted")
     evidence = [f"{name}: {file.path}" for name, file in told.files.items()]
-    return found(_unread(mine, told, mapped), f"PHP is told of {', '.join(told.files) or 'no file'}", *evidence)
+    authority = mine.get("DB_SSL_CA") or str(ctx.config.target.tls.ca or "/etc/ssl/certs/ca-certificates.crt")
+    return found(
+        _unread(mine, told, mapped, authority), f"PHP is told of {', '.join(told.files) or 'no file'}", *evidence
+    )
 
 
-def _unread(mine: dict[str, str], told: session.Told, mapped: session.Told) -> Iterator[Finding]:
-    """Keys that are set and reach PHP under no name. mapped: what PHP is told with the usual keys set as well."""
+def _unread(mine: dict[str, str], told: session.Told, mapped: session.Told, authority: str) -> Iterator[Finding]:
+    """Keys that are set and reach PHP under no name. mapped: what PHP is told with the usual keys set as well;
+    authority: the file that PHP should have."""
     for key, (name, usual) in TLS_KEYS.items():
         path = mine.get(key) or mine.get(usual)
         if not path or (name in told.files and told.files[name].path == path):
@@ -339,7 +343,7 @@ def _unread(mine: dict[str, str], told: session.Told, mapped: session.Told) -> I
             yield finding(f"{file.path} ({name}) is not there on the host, or the application may not read it")
     if mine.get("DB_SSL_MODE") and not told.files.keys() & {"CA", "CAPATH"}:
         text = f"DB_SSL_MODE={mine['DB_SSL_MODE']} is read by nothing: PHP encrypts once it has the authority's file"
-        yield finding(text, "[app.database_env]", 'MYSQL_ATTR_SSL_CA = "…"   # the authority\'s file on the host')
+        yield finding(text, "[app.database_env]", f"MYSQL_ATTR_SSL_CA = {json.dumps(authority)}")
 
 
 @check(

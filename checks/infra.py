@@ -15,7 +15,7 @@ import humanize
 from checks.env import settings
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import HOST, SCAN, SERVER, SOURCE, server
-from dixis_tui import assets, backup, connections, tuning
+from dixis_tui import assets, backup, connections, tuning, variables
 from dixis_tui.backups import manifest
 from dixis_tui.backups.judge import judge
 from dixis_tui.connections import Bound
@@ -335,13 +335,14 @@ def clock(ctx: Context) -> Answer:
     why="Laravel has no pool: every PHP process and every worker holds a connection. More of them than the server takes"
     " turn customers away at the first busy hour.",
     severity="warn",
-    remedy="more max_connections, or fewer pm.max_children",
+    remedy="more max_connections (and [tuning.variables]), or fewer pm.max_children",
     needs=(SERVER, HOST),
 )
 def connections_enough(ctx: Context) -> Answer:
     with server(ctx) as connection:
         bound = connections.bound(ctx, connection, _of_each_process(ctx))
-    return found(_too_few(ctx, bound), bound.lines()[-1], *bound.lines())
+        verb = variables.set_verb(server_facts(connection))
+    return found(_too_few(ctx, bound, verb), bound.lines()[-1], *bound.lines())
 
 
 def _of_each_process(ctx: Context) -> int:
@@ -352,7 +353,8 @@ def _of_each_process(ctx: Context) -> int:
         return 1
 
 
-def _too_few(ctx: Context, bound: Bound) -> Iterator[Finding]:
+def _too_few(ctx: Context, bound: Bound, verb: str) -> Iterator[Finding]:
+    """What is wrong with these numbers. verb: the word behind SET that this server keeps a value by."""
     limit = ctx.config.watch.connections_percent
     if bound.wanted is None:
         unknown = "; ".join(one.line() for one in bound.hosts if one.children is None)
@@ -362,8 +364,7 @@ def _too_few(ctx: Context, bound: Bound) -> Iterator[Finding]:
         enough = ceil(bound.wanted * 100 / limit)
         yield finding(
             f"{bound.wanted} connections may be wanted, the server takes {bound.most}",
-            "[tuning.variables]",
-            f"max_connections = {enough}   # then: dixis tune apply",
+            f"SET {verb} max_connections = {enough};",
             "or",
             f"pm.max_children = {_children(bound)}   # in each pool's file, then restart PHP-FPM",
         )
@@ -375,7 +376,7 @@ def _too_few(ctx: Context, bound: Bound) -> Iterator[Finding]:
         yield finding(text, f"ALTER USER '{ctx.config.target.user}'@'…' WITH MAX_USER_CONNECTIONS 0;")
     if bound.use > limit:
         text = f"at the peak {bound.peak} of {bound.most} connections were in use, more than {limit:g} %"
-        yield finding(text, "[tuning.variables]", f"max_connections = {ceil(bound.peak * 100 / limit)}")
+        yield finding(text, f"SET {verb} max_connections = {ceil(bound.peak * 100 / limit)};")
 
 
 def _children(bound: Bound) -> int:
@@ -399,7 +400,7 @@ def tuned(ctx: Context) -> Answer:
     findings = [
         finding(
             f"{one.text()[0]}{f'; {one.why}' if one.why else ''}",
-            *(["dixis tune apply"] if one.statement else one.lines),
+            *(["dixis tune apply"] if one.statement else filter(None, (*one.lines, one.file))),
             severity="warn" if one.verdict in ("too large", "unknown") else "note",
         )
         for one in told.readings

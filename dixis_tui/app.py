@@ -29,6 +29,7 @@ from dixis_tui.journal import Event
 from dixis_tui.model import DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
+from dixis_tui.watching import Watching
 from screens import requests, themes, words
 from screens.board import Board
 from screens.commands import CommandsScreen
@@ -43,6 +44,7 @@ from screens.sign import Answer, SignDialog
 from screens.steps import StepsScreen
 from screens.tables import FILES, TablesScreen
 from screens.view import View
+from screens.watch import WatchScreen
 
 TICK = 0.1  # seconds between two looks at what has come in
 WATCH = 2.0  # seconds between two readings of a run that another console drives
@@ -86,6 +88,8 @@ class ConsoleApp(App[int]):
         self._confirmed = False
         self._leaving = False
         self._phase_at_work = False
+        self._watching: Watching | None = None
+        self._sampling: Worker[None] | None = None
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"line": self.current_theme.foreground or "ansi_default"}
@@ -112,6 +116,8 @@ class ConsoleApp(App[int]):
 
     def on_unmount(self) -> None:
         self._forget()
+        if self._watching:
+            self._watching.close()
 
     @property
     def busy(self) -> bool:
@@ -145,6 +151,7 @@ class ConsoleApp(App[int]):
     def _clock(self) -> None:
         for view in self._views():
             view.show_clock()
+        self._watch_on()
 
     async def _read_again(self) -> None:
         """For a watcher: take in what the driving console recorded."""
@@ -488,6 +495,39 @@ class ConsoleApp(App[int]):
         for screen in self.screen_stack:
             if isinstance(screen, RollbackScreen):
                 screen.ended()
+
+    # The watch of the server
+
+    def _watch_on(self) -> None:
+        """Sample and look when it is time: from the switch on, and wherever the screen was opened before."""
+        if self._watching is None and self.runner.state.switched and not self.runner.watch:
+            self._begin_to_watch()
+        idle = self._sampling is None or self._sampling.is_finished
+        if self._watching and idle and self._watching.due():
+            self._sampling = self.run_worker(self._look(self._watching), group="sampling", exit_on_error=False)
+
+    def _begin_to_watch(self) -> Watching:
+        host = self.runner.ask(lambda context: context.app_host)
+        self._watching = Watching(self.runner.config, host, drives=not self.runner.watch)
+        return self._watching
+
+    async def _look(self, watching: Watching) -> None:
+        taken = await asyncio.to_thread(watching.step)
+        for view in self._views():
+            view.show_samples()
+        for one in taken.began if taken else ():
+            if one.rule.rollback:
+                self.runner.record("trigger-stands", {"name": one.rule.says(), "value": one.value, "since": one.since})
+            self.notify(one.rule.says(), severity="warning", markup=False)
+        for rule, crossing in taken.ended if taken else ():
+            if rule.rollback:
+                fell = {"name": rule.says(), "worst": crossing.worst, "ended": crossing.ended}
+                self.runner.record("trigger-fell", fell)
+
+    def action_monitor(self) -> None:
+        if not any(isinstance(screen, WatchScreen) for screen in self.screen_stack):
+            self.push_screen(WatchScreen(self.runner, self._watching or self._begin_to_watch()))
+            self._watch_on()
 
     # Keys that work everywhere
 

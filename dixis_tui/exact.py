@@ -16,6 +16,7 @@ from pathlib import Path
 from dixis_tui import catalogue, expressions, json_values
 from dixis_tui.catalogue import Table
 from dixis_tui.contents import is_date, is_datetime
+from dixis_tui.phrase import counted
 from dixis_tui.rows import Field
 
 # Whole numbers up to here are the same as doubles, whatever they are; a FLOAT is read back with six digits.
@@ -59,7 +60,8 @@ def altered(
     found: dict[str, str] = {}
     for (field, _, why), answer in zip(asked, answers, strict=True):
         if answer:
-            found.setdefault(field.source.name, f"{answer} {why}".strip())
+            said = f"{counted(answer, 'value')}: {why}" if isinstance(answer, int) else f"{answer} {why}".strip()
+            found.setdefault(field.source.name, said)
     return found
 
 
@@ -78,46 +80,46 @@ def _questions(field: Field) -> Iterator[tuple[str, str]]:
         most = DOUBLE_WHOLE if kind == "double" else FLOAT_WHOLE
         if holds.low < -most or holds.high > most:
             beyond = f"typeof({c}) = 'integer' AND {c} NOT BETWEEN {-most} AND {most}"
-            yield count(beyond), f"whole numbers have more digits than a {full} tells apart; make it BIGINT or DECIMAL"
+            yield count(beyond), f"more digits than a {full} tells apart; make it BIGINT or DECIMAL"
     if kind == "double" and holds.reals:
         yield from _infinite(field, count)
     if not holds.texts and not holds.blobs:
         return
     if kind == "char":
-        yield count(f"substr({code}, -1) = x'20'"), f"values end in a space, which {full} drops; make it VARCHAR"
+        yield count(f"substr({code}, -1) = x'20'"), f"a space at the end, which {full} drops; make it VARCHAR"
     elif kind == "binary":
         yield (
             count(f"length({code}) < {size}"),
-            f"values are shorter than {full}, which fills them up; make it VARBINARY",
+            f"shorter than {full}, which fills them up; make it VARBINARY",
         )
     elif kind == "enum":
         values = ", ".join(f"x'{value.encode().hex()}'" for value in expressions.enum_values(full))
         strange = f"group_concat(DISTINCT quote({c})) FILTER (WHERE {text} AND {code} NOT IN ({values}))"
         yield f"substr({strange}, 1, {SHOWN})", f"is not what {full} has"
     elif kind == "uuid":
-        yield count(f"{text} AND {c} NOT GLOB '{UUID}'"), "values are not in the form of a uuid, small and with hyphens"
+        yield count(f"{text} AND {c} NOT GLOB '{UUID}'"), "not in the form of a uuid, small and with hyphens"
     elif kind == "json":
         yield f"dixis_json({code})", ""
     elif kind == "date" and holds.dates < holds.texts and not holds.datetimes:
-        yield count(f"{text} AND ({is_date(c)}) IS NOT TRUE"), "values are not of the form YYYY-MM-DD"
+        yield count(f"{text} AND ({is_date(c)}) IS NOT TRUE"), "not of the form YYYY-MM-DD"
     elif kind in ("datetime", "timestamp") and holds.datetimes < holds.texts:
         fine = is_datetime(c)
-        yield count(f"{text} AND ({fine}) IS NOT TRUE"), "values are not of the form YYYY-MM-DD HH:MM:SS"
+        yield count(f"{text} AND ({fine}) IS NOT TRUE"), "not of the form YYYY-MM-DD HH:MM:SS"
         yield (
             count(f"{text} AND ({fine}) AND length({c}) > {20 + size if size else 19}"),
-            f"values have fractions of a second that would be rounded in {full}",
+            f"fractions of a second that would be rounded in {full}",
         )
     elif kind == "time":
         yield (
             count(f"{text} AND NOT dixis_time({code}, {size})"),
-            f"values are not of the form HH:MM:SS as {full} has it",
+            f"not of the form HH:MM:SS as {full} has it",
         )
 
 
 def _infinite(field: Field, count: Callable[[str], str]) -> Iterator[tuple[str, str]]:
     if max(abs(field.holds.low), abs(field.holds.high)) >= int(sys.float_info.max):
         c = catalogue.name(field.source.name)
-        yield count(f"{c} IN (9e999, -9e999)"), "values are infinite, which no column holds"
+        yield count(f"{c} IN (9e999, -9e999)"), "infinite, which no column holds"
 
 
 def is_time(code: bytes, digits: int) -> bool:

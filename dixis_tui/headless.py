@@ -110,7 +110,7 @@ class Headless:
             self._open_signatures(phase)
             return OK  # they may wait, until that phase asks for them
         for step in phase.steps:
-            if self.runner.state.step(step.id).status.settled:
+            if self.runner.state.step(step.id).status.settled or self.runner.too_early(step):
                 continue
             if step.kind is Kind.ACTION:
                 self._agree(phase)

@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -344,6 +344,12 @@ class RunState:
             return None
         opened, closed = map(datetime.fromisoformat, (self.window_opened_at, self.window_closed_at))
         return (closed - opened).total_seconds()
+
+    def day(self, number: int) -> date | None:
+        """The date of a day after the night, 1 for the next one; None as long as the shop is not open on the target."""
+        if not self.switched or self.window_closed_at is None:
+            return None
+        return datetime.fromisoformat(self.window_closed_at).astimezone().date() + timedelta(days=number)
 
     def step(self, step_id: str) -> StepState:
         return self.steps.get(step_id, StepState())

@@ -1,4 +1,4 @@
-"""The Watch phase: one reading of what the week after the migration is judged by."""
+"""The Watch phase: readings of what the week after the migration is judged by, and what people sign on its days."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import time
 
 import humanize
 
+from dixis_tui import sampler
 from dixis_tui.backups import manifest
 from dixis_tui.backups.judge import judge
 from dixis_tui.backups.work import clock
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, Outcome, Status, passed, warned
+from dixis_tui.samplestore import Lease, Store
 from dixis_tui.step import Step
 from dixis_tui.target import TargetConnection, connected, execute, query
 
@@ -20,8 +22,7 @@ PROBES = 20
 
 
 def steps(config: Config) -> tuple[Step, ...]:
-    """The checklist of one reading; it can be taken as often as wanted."""
-    del config
+    """The checklist of one reading, which can be taken as often as wanted, and the sign-offs of the seven days."""
     return (
         Step(
             "watch.connection",
@@ -35,7 +36,57 @@ def steps(config: Config) -> tuple[Step, ...]:
         Step(
             "watch.backup", "Last backup", Kind.CHECK, "A backup that was not made is not missed until it is.", _backup
         ),
+        Step(
+            "watch.triggers",
+            "No trigger of the rollback stands",
+            Kind.CHECK,
+            "What lasts is no spike: these are the plan's reasons to go back.",
+            _triggers,
+        ),
+        *afterwards(config),
     )
+
+
+def afterwards(config: Config) -> tuple[Step, ...]:
+    """What a person signs on the days after the night, day by day."""
+    return tuple(
+        Step(f"watch.day-{day}.{item.name}", f"Day {day}: {item.title}", Kind.SIGNOFF, item.why, day=day)
+        for day in range(1, 8)
+        for item in config.watch.week
+        if day in item.days
+    )
+
+
+def _triggers(ctx: Context) -> Outcome:
+    """Take a sample where nobody else does, and say how the rules stand."""
+    lease = Lease(ctx.run_dir)
+    store = Store(ctx.run_dir)
+    try:
+        if lease.acquire():
+            one = sampler.Sampler(ctx.config, store)
+            try:
+                one.take()
+            finally:
+                one.close()
+        standings = sampler.standings(ctx.config, store)
+    finally:
+        lease.release()
+        store.close()
+    stand = [one for one in standings if one.stands]
+    evidence = [
+        f"{one.rule.says()}: {'not measured' if one.value is None else f'{one.value:.4g}'}, {one.state}"
+        for one in standings
+    ]
+    grave = [one for one in stand if one.rule.rollback]
+    facts = {"standing": [one.rule.id for one in grave]}
+    if grave:
+        remedy = ["look for the cause; if it cannot be mended soon: dixis rollback"]
+        return warned(f"{len(grave)} stand: " + "; ".join(one.rule.says() for one in grave), evidence, remedy, **facts)
+    if stand:
+        remedy = ["look at what is named; the numbers: dixis monitor"]
+        return warned("no reason to go back, but " + "; ".join(one.rule.says() for one in stand), evidence, remedy)
+    measured = sum(one.value is not None for one in standings)
+    return passed(f"{measured} of {len(standings)} rules were measured, none stands", evidence, **facts)
 
 
 def _variable(connection: TargetConnection, what: str, name: str) -> str:

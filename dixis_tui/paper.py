@@ -155,6 +155,9 @@ def markdown(record: Record) -> Iterator[str]:
             yield from _step(step)
     yield from ("", "## Who did what, when", "")
     yield from _table(("", "when", "what"), ((str(one.seq), moment(one.at), one.text) for one in record.chronicle))
+    if record.commands:
+        yield from ("", "## What was run", "", "Of the command log, which is no part of the journal's chain:", "")
+        yield from (f"    {line}" for line in record.commands)
     yield from ("", "## Verify it", "", "With the run's folder, or a copy of it:", "")
     yield f"    dixis journal verify DIR --allowed-signers FILE --head {record.audit.head}"
 

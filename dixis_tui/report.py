@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -20,6 +21,9 @@ from dixis_tui.proof import Converted, TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 from dixis_tui.validation import proofs
+
+# The command log in the run's folder, and how many of its lines a report holds.
+COMMANDS, COMMAND_LINES = "commands.log", 5000
 
 
 class _Frozen(BaseModel):
@@ -110,7 +114,8 @@ class Told(_Frozen):
 
 class Record(Report):
     """All of a run, of its journal alone. differences: of the latest comparison, tables that are not equal;
-    conversions: changes of values that were declared, with the rows each concerned."""
+    conversions: changes of values that were declared, with the rows each concerned; commands: lines of the command log
+    in the run's folder, which is no part of the chain."""
 
     source: str
     server: str
@@ -125,6 +130,7 @@ class Record(Report):
     differences: tuple[TableProof, ...]
     conversions: tuple[Converted, ...]
     chronicle: tuple[Told, ...]
+    commands: tuple[str, ...]
 
 
 def build(runner: Runner) -> Report:
@@ -164,12 +170,21 @@ def record(run_dir: Path, allowed: Path | None = None) -> Record:
             "differences": tuple(one for one in found if one.status != "equal"),
             "conversions": tuple(one for proof in found for one in proof.conversions if one.rows),
             "chronicle": tuple(Told(seq=e.seq, at=e.at, text=telling.told(e)) for e in telling.chronicle(events)),
+            "commands": _commands(run_dir / COMMANDS),
         }
     )
 
 
+def _commands(path: Path) -> tuple[str, ...]:
+    """The lines of the command log, the last ones of a long one; none where there is no such file."""
+    if not path.is_file():
+        return ()
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return tuple(line.rstrip("\n") for line in deque(file, maxlen=COMMAND_LINES))
+
+
 def _standing(events: Sequence[Event], state: RunState, plan: Outline) -> dict[str, Any]:
-    proof = state.step("validation.proof").outcome
+    proof = state.step("cutover.proof").outcome or state.step("validation.proof").outcome
     counts = proof or state.step("data.counts").outcome
     closed = downtime.expected(events)
     snapshot = state.step("data.snapshot").outcome

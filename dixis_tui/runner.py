@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -74,6 +74,7 @@ class Runner:
 
     def __init__(self, plan: Plan, config: Config, *, watch: bool = False) -> None:
         self.plan = plan
+        self.today: Callable[[], date] = lambda: datetime.now().astimezone().date()
         self.config = config
         self.watch = watch
         self.run_dir = config.run.directory
@@ -183,15 +184,34 @@ class Runner:
         return outline.standing([self._state.step(step.id).status for step in phase.steps])
 
     def settled(self, phase: Phase) -> bool:
-        return all(self._state.step(step.id).status.settled for step in phase.steps)
+        """Whether nothing of a phase is open today."""
+        return all(self._state.step(step.id).status.settled or self.too_early(step) for step in phase.steps)
 
     def next_step(self) -> Step | None:
-        """The first step of the plan that is not settled; None when all is done."""
+        """The first step of the plan that is not settled and whose day has come; None when there is none."""
         for phase in self.plan.phases:
             for step in phase.steps:
-                if not self._state.step(step.id).status.settled:
+                if not self._state.step(step.id).status.settled and not self.too_early(step):
                     return step
         return None
+
+    def too_early(self, step: Step) -> str:
+        """Why a step's day has not come, empty when it has or it has none."""
+        if not step.day:
+            return ""
+        due = self._state.day(step.day)
+        if due is None:
+            return f"day {step.day} of the week after is counted from the opening of the shop on the target"
+        return f"day {step.day} is {due:%A, %d %B}" if due > self.today() else ""
+
+    def missed(self) -> list[Step]:
+        """Sign-offs whose day is over without a signature."""
+        found = []
+        for step in (step for phase in self.plan.phases for step in phase.steps if step.day):
+            due = self._state.day(step.day)
+            if due is not None and due < self.today() and not self._state.step(step.id).status.settled:
+                found.append(step)
+        return found
 
     def obstacle(self, step: Step) -> str | None:
         """Why a step cannot run now; None when it can. Checks and the rollback can always run."""
@@ -202,7 +222,9 @@ class Runner:
         return self._order(step)
 
     def _order(self, step: Step) -> str | None:
-        """What the plan's order has against a step now."""
+        """What the plan's order, or the calendar, has against a step now."""
+        if early := self.too_early(step):
+            return early
         phase = self.plan.phase_of(step.id)
         if step.kind is Kind.CHECK or phase is self.plan.rollback:
             return None
@@ -221,7 +243,7 @@ class Runner:
                 if not self._state.step(before.id).status.settled:
                     return f"{before.id} comes first ({self._state.step(before.id).status})"
         for before in phase.steps:
-            if before is step:
+            if before is step or step.day:  # a day's sign-off waits for no other step of the phase
                 return None
             status = self._state.step(before.id).status
             if not status.settled and not (step.kind is Kind.SIGNOFF and before.kind is Kind.SIGNOFF):
@@ -466,7 +488,8 @@ class Runner:
             )
         phases = (phase, *(self.plan.phase(name) for name in phase.invalidates))
         kept = phase.steps[: phase.steps.index(since)] if since else ()
-        every = only or [step for one in phases for step in one.steps if step not in kept]
+        # What was signed for a day stays signed: nobody can go back to that day.
+        every = only or [step for one in phases for step in one.steps if step not in kept and not step.day]
         begun = [step.id for step in every if step.id in self._state.steps]
         if begun:
             self.record("phase-reset", {"steps": begun})

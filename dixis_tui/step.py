@@ -19,7 +19,8 @@ class Step:
     undo: how it is taken back. word: what the operator must type before it runs, empty for nothing; a confirmation in
     production always wants the database's name. roles: who must sign a gate. waivable: whether a person may take
     responsibility for a check that did not pass; waivable_fail: also for one whose answer is no. needs: checks of the
-    same phase that must be well before this one can be asked; without them it is skipped.
+    same phase that must be well before this one can be asked; without them it is skipped. day: the day after the night
+    on which a sign-off is due, and before which nobody can give it; 0 for any time.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Step:
     waivable: bool = True
     waivable_fail: bool = True
     needs: tuple[str, ...] = ()
+    day: int = 0
 
     def __post_init__(self) -> None:
         if (self.work is None) != (self.kind in (Kind.SIGNOFF, Kind.GATE)):

@@ -51,6 +51,11 @@ class TargetError(DixisError):
         super().__init__(what, safe=safe, next_step=next_step)
         self.code = code
 
+    @property
+    def lost(self) -> bool:
+        """Whether there is no connection any more, or none came about; else the server has answered no."""
+        return self.code in (CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 0)
+
 
 class _RefuseClearPassword:
     """Stands in for the plugin by which a server asks for the password as it is."""
@@ -318,6 +323,11 @@ class TargetConnection(_Connection):
         get = getattr(getattr(self, "_sock", None), "getpeercert", None)
         ends = (get() or {}).get("notAfter") if get else None
         return None if ends is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
+
+    def answer_within(self, seconds: float) -> None:
+        """From now on an answer that takes longer means that the connection is lost."""
+        driver: Any = self
+        driver._read_timeout = seconds
 
     def load(self, sql: str, stream: Iterable[bytes]) -> tuple[int, int]:
         """Run a LOAD DATA LOCAL statement with the stream as its file. Answers rows stored and number of warnings.

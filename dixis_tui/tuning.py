@@ -55,7 +55,7 @@ WELL: tuple[Verdict, ...] = ("as wanted", "removed", "no use")
 
 class Reading(BaseModel):
     """One variable, wanted and real. now: empty when the server has none; statement: the SQL that sets it, empty when
-    nothing shall; lines: what is done by hand (my.cnf, parameter group); why: in words."""
+    nothing shall; lines: what is done by hand elsewhere; file: the line of my.cnf that keeps it; why: in words."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,6 +66,7 @@ class Reading(BaseModel):
     why: str
     statement: str = ""
     lines: tuple[str, ...] = ()
+    file: str = ""
 
     @property
     def well(self) -> bool:
@@ -104,7 +105,6 @@ class Change(BaseModel):
     after: str
     done: bool
     told: str
-    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -198,16 +198,17 @@ def _reading(name: str, value: str, server: _Server, all_wanted: Mapping[str, st
         why = f"{variables.absent(name, server.facts)}; {instead}"
         return Reading(name=name, wanted=value, now="", verdict="removed" if gone else "unknown", why=why)
 
-    def reading(verdict: Verdict, why: str, statement: str = "", lines: Sequence[str] = ()) -> Reading:
+    def reading(verdict: Verdict, why: str, statement: str = "", *lines: str, file: str = "") -> Reading:
         return Reading(
-            name=name, wanted=value, now=now, verdict=verdict, why=why, statement=statement, lines=tuple(lines)
+            name=name, wanted=value, now=now, verdict=verdict, why=why, statement=statement, lines=lines, file=file
         )
 
     sql = variables.as_sql(value, now)
     fixed = name in server.fixed
     verb = variables.set_verb(server.facts, fixed=fixed)
     statement = "" if fixed and server.facts.mariadb else f"SET {verb} {name} = {sql}"
-    mycnf = ["in my.cnf, below [mysqld]:", f"{name} = {sql}"] if server.facts.mariadb else []
+    file = f"{name} = {sql}" if server.facts.mariadb else ""
+    by_hand = ("as the server's administrator:", f"{statement};")
     kept = server.persisted.get(name)
     keeps = kept is not None and variables.is_so(value, kept)
     if _is_so(name, value, now, server.now):
@@ -215,10 +216,10 @@ def _reading(name: str, value: str, server: _Server, all_wanted: Mapping[str, st
             return reading("as wanted", _rounded(name, value, now))
         why = "it has the value now, and loses it with the next start of the server"
         if server.managed:
-            return reading("managed", why, lines=[server.managed.line(name, sql, fixed=fixed)])
-        may = server.allowed and not server.facts.mariadb
-        by_hand = mycnf or ["as the server's administrator:", f"{statement};"]
-        return reading("until restart", why, statement if may else "", [] if may else by_hand)
+            return reading("managed", why, "", server.managed.line(name, sql, fixed=fixed))
+        if server.facts.mariadb:
+            return reading("until restart", why, file=file)
+        return reading("until restart", why, statement) if server.allowed else reading("privilege", why, "", *by_hand)
     if name.startswith("query_cache") and _query_cache_off(server.now, all_wanted):
         why = (
             "query_cache_type is OFF: it would take memory and keep nothing; leave it out, or want query_cache_type too"
@@ -235,7 +236,7 @@ def _reading(name: str, value: str, server: _Server, all_wanted: Mapping[str, st
         told.append(_of_memory(whole, server.memory))
     if server.managed:
         told.append(f"{server.managed.name} keeps its settings itself and refuses SET")
-        return reading("managed", "; ".join(told), lines=[server.managed.line(name, sql, fixed=fixed)])
+        return reading("managed", "; ".join(told), "", server.managed.line(name, sql, fixed=fixed))
     if fixed and keeps:
         return reading("restart", "it is kept for the next start: restart the server")
     if fixed:
@@ -243,12 +244,12 @@ def _reading(name: str, value: str, server: _Server, all_wanted: Mapping[str, st
     if not server.allowed and statement:
         right = "SUPER" if server.facts.mariadb else "SYSTEM_VARIABLES_ADMIN"
         told.append(f"error {DENIED}: this account may not; it lacks {right}")
-        return reading("privilege", "; ".join(told), lines=["as the server's administrator:", f"{statement};"])
+        return reading("privilege", "; ".join(told), "", *by_hand, file=file)
     if fixed:
-        return reading("restart", "; ".join(told), statement, mycnf)
+        return reading("restart", "; ".join(told), statement, file=file)
     if server.facts.mariadb:
-        told.append("SET GLOBAL does not outlive a restart of MariaDB")
-    return reading("differs", "; ".join(told), statement, mycnf)
+        told.append("SET GLOBAL does not outlive a restart")
+    return reading("differs", "; ".join(told), statement, file=file)
 
 
 def _query_cache_off(now: Mapping[str, str], all_wanted: Mapping[str, str]) -> bool:
@@ -316,7 +317,7 @@ def _set(ctx: Context, connection: TargetConnection, one: Reading, server: _Serv
     try:
         execute(connection, one.statement)
     except TargetError as error:
-        return Change(name=one.name, before=one.now, after=one.now, done=False, told=error.what, lines=one.lines)
+        return Change(name=one.name, before=one.now, after=one.now, done=False, told=error.what)
     waited = _resized(ctx, connection) if one.name == POOL else ""
     now = variables.all_variables(connection)
     after = now[one.name]
@@ -333,7 +334,7 @@ def _set(ctx: Context, connection: TargetConnection, one: Reading, server: _Serv
             told = "set, until the next start of the server"
         elif done:
             told = "set, and kept for the next start"
-    return Change(name=one.name, before=one.now, after=after, done=done, told=told, lines=one.lines)
+    return Change(name=one.name, before=one.now, after=after, done=done, told=told)
 
 
 def _resized(ctx: Context, connection: TargetConnection) -> str:
@@ -472,6 +473,12 @@ def outcome(ctx: Context) -> Outcome:
     remedy = ["dixis tune apply" if any(one.statement for one in open_ones) else "dixis tune show says what to do"]
     names = ", ".join(one.name for one in open_ones)
     return warned(f"{len(open_ones)} variables are not as wanted: {names}", evidence, remedy)
+
+
+def kept_by_file(found: ServerTuning) -> list[str]:
+    """What MariaDB needs in its own file, which alone outlives a restart; empty where nothing is to be kept."""
+    lines = [one.file for one in found.readings if one.file]
+    return ["in my.cnf, which alone outlives a restart of MariaDB:", "[mysqld]", *lines] if lines else []
 
 
 def place(found: ServerTuning) -> str:

@@ -14,6 +14,7 @@ from textual.widgets import Footer, Static
 
 from dixis_tui.runner import Runner
 from screens import words
+from screens.run import RunScreen
 
 KEYS = (
     ("↑ ↓", "select a step"),
@@ -34,6 +35,7 @@ KEYS = (
     ("Tab", "move between checklist, progress, detail and log, to scroll them"),
     ("Ctrl+R", "ROLLBACK, from every screen and dialog; asks for a typed word"),
     ("Ctrl+P", "all commands, phases and steps, found by typing"),
+    ("m", "the watch of the server: values, limits, triggers; there h changes the span, e tells more"),
     ("T", "the next theme; Ctrl+P finds each by its name"),
     ("?", "help: these keys and words"),
     ("q, Ctrl+Q", "quit; asks while a step runs"),
@@ -78,9 +80,12 @@ def keys(screen: type[Screen[Any]], display: Callable[[Binding], str]) -> Iterat
     seen: set[str] = set()
     for kind in screen.__mro__:
         for binding in vars(kind).get("BINDINGS", ()):
-            if isinstance(binding, Binding) and binding.tooltip and binding.key not in seen:
-                seen.add(binding.key)
-                yield binding.key_display or display(binding), binding.tooltip
+            if not isinstance(binding, Binding) or binding.key in seen:
+                continue
+            seen.add(binding.key)
+            meaning = binding.tooltip or (binding.description if binding.show else "")
+            if meaning:
+                yield binding.key_display or display(binding), meaning
 
 
 def _text(screen: Screen[Any], display: Callable[[Binding], str]) -> Text:
@@ -89,7 +94,7 @@ def _text(screen: Screen[Any], display: Callable[[Binding], str]) -> Text:
     if intro:
         text.append(f"{intro}\n\n")
     text.append("Keys\n", "bold")
-    mine = tuple(keys(type(screen), display))
+    mine = () if isinstance(screen, RunScreen) else tuple(keys(type(screen), display))
     for key, meaning in mine or KEYS:
         text.append(f"  {key:<12}", "bold cyan").append(f"{meaning}\n")
     text.append("\nEverywhere\n" if mine else "", "bold")

@@ -60,6 +60,7 @@ class RunScreen(View, Screen[None]):
         Binding("z", "resume", "Go on"),
         Binding("e", "evidence", "Evidence"),
         Binding("d", "proof", "Differences"),
+        Binding("m", "app.monitor", "Monitor", show=False),
         Binding("p", "progress", "Progress", show=False),
         Binding("l", "log", "Log size", show=False),
         Binding("T", "app.theme", "Theme", show=False),

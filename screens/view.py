@@ -22,3 +22,6 @@ class View:
 
     def show_clock(self) -> None:
         """A second has passed."""
+
+    def show_samples(self) -> None:
+        """The watch has a new picture."""

@@ -165,6 +165,8 @@ def hint(runner: Runner, phase: Phase) -> str:
         if found:
             return found
     upcoming = runner.next_step()
+    if upcoming is None and any(runner.too_early(step) for step in phase.steps):
+        return "Done for today. What is signed on the days of the week waits for them; m shows the numbers meanwhile."
     if upcoming is None:
         return "Every step of the plan is done. e shows evidence; the journal in the run directory holds the record."
     its_phase = runner.plan.phase_of(upcoming.id)

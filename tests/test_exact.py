@@ -16,13 +16,13 @@ from tests.data_path import Driver, make_driver
 
 # The source's declared type, its value as SQL, the target's type, and the words of the problem.
 REFUSED = (
-    ("VARCHAR", "'ab '", "CHAR(10)", "end in a space"),
+    ("VARCHAR", "'ab '", "CHAR(10)", "a space at the end"),
     ("BLOB", "x'0102'", "BINARY(5)", "shorter than binary(5)"),
     ("VARCHAR", "'A'", "ENUM('a','b')", "'A' is not what enum('a','b') has"),
     ("VARCHAR", "'a '", "ENUM('a','b')", "'a ' is not what"),
     ("VARCHAR", "'2'", "ENUM('a','b')", "'2' is not what"),
     ("VARCHAR", "'ά'", "ENUM('α','b')", "'ά' is not what"),
-    ("INTEGER", "1", "ENUM('a','1')", "no texts"),
+    ("INTEGER", "1", "ENUM('a','1')", "no text"),
     ("VARCHAR", "'10:00'", "TIME", "not of the form HH:MM:SS"),
     ("VARCHAR", "'10:11:12.5'", "TIME", "not of the form HH:MM:SS"),
     ("VARCHAR", "'1 10:11:12'", "TIME", "not of the form HH:MM:SS"),
@@ -46,7 +46,7 @@ REFUSED = (
     ("REAL", "9e999", "DOUBLE", "infinite"),
     ("REAL", "-9e999", "DOUBLE", "infinite"),
     ("", "1e20", "VARCHAR(30)", "no one way to be written"),
-    ("BLOB", "5", "BLOB", "are numbers"),
+    ("BLOB", "5", "BLOB", "is a number"),
     ("INTEGER", "24", "YEAR", "YEAR keeps"),
     ("VARCHAR", "CAST(x'ff41' AS TEXT)", "VARCHAR(10)", "not valid UTF-8"),
     ("INTEGER", "5", "BIT(8)", "not known to the copy"),
@@ -56,7 +56,7 @@ ON_MYSQL = (
     ("TEXT", """'{"a":1,"b":2,"a":3}'""", "JSON", "the key 'a' stands twice"),
     ("TEXT", "'[18446744073709551616]'", "JSON", "more than 64 bits"),
     ("TEXT", "'[0.12345678901234567890]'", "JSON", "no double tells exactly"),
-    ("INTEGER", "5", "JSON", "no texts"),
+    ("INTEGER", "5", "JSON", "no text"),
 )
 ON_MARIADB = (
     ("VARCHAR", "'123E4567-e89b-12d3-a456-426614174000'", "UUID", "form of a uuid"),

@@ -12,7 +12,7 @@ import pytest
 import checks
 from dixis_tui import plan
 from dixis_tui.cli import cli
-from dixis_tui.config import Config, models_in
+from dixis_tui.config import Config, Section, models_in
 
 PAGE = Path(__file__).parent.parent / "docs/plan.md"
 HEAD = ["| item | done by | how |", "| --- | --- | --- |"]
@@ -119,9 +119,13 @@ def is_command(words: list[str]) -> bool:
 
 def is_key(section: str, key: str) -> bool:
     """True for a key of the configuration, by its section."""
-    fields = {field.alias or name: field for name, field in Config.model_fields.items()}
-    models = list(models_in(fields[section].annotation)) if section in fields else []
-    return any((field.alias or name) == key for model in models for name, field in model.model_fields.items())
+    models: list[type[Section]] = [Config]
+    for name in (*section.split("."), key):
+        fields = {field.alias or own: field for model in models for own, field in model.model_fields.items()}
+        if name not in fields:
+            return False
+        models = list(models_in(fields[name].annotation))
+    return True
 
 
 def test_names_that_are_not_there_are_noticed() -> None:
@@ -130,5 +134,6 @@ def test_names_that_are_not_there_are_noticed() -> None:
     assert not is_command(["tune", "show", "--no-such"])
     assert is_command(["tune", "apply", "--yes"])
     assert not is_key("tuning", "no_such")
+    assert is_key("target.tls", "ca")
     assert not is_key("no_such", "variables")
     assert "preflight.no.such" not in steps()

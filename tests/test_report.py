@@ -97,7 +97,7 @@ def run_dir(tmp_path: Path) -> Path:
     )
     said = {"step": "cutover.proof", "round": 0, "snapshot": "s", "proof": proof.model_dump(mode="json")}
     to.at("02:50:00", PROVED, said)
-    to.step("02:45:00", "02:55:00", "cutover.proof", passed("equal after all"))
+    to.step("02:45:00", "02:55:00", "cutover.proof", passed("equal after all", tables=83, rows=6000))
     gate = {"step": "cutover.gate", "role": "lead", "name": "Eleni", "note": f"go {EVIL}", "by_name_only": "no key"}
     to.at("03:00:00", "signed", gate)
     to.step("03:00:00", "03:00:00", "cutover.gate", passed("signed by Eleni"))
@@ -106,6 +106,7 @@ def run_dir(tmp_path: Path) -> Path:
     to.at("03:01:00", "window-closed")
     to.step("03:00:40", "03:01:00", "cutover.open", passed("the shop is open, on MySQL"))
     to.journal.close()
+    (tmp_path / "night" / "commands.log").write_text(f"# 02:00 schema.create sql\nSELECT '{EVIL}'\n", encoding="utf-8")
     return tmp_path / "night"
 
 
@@ -153,8 +154,14 @@ def test_the_page_shows_markup_in_values_and_runs_none(run_dir: Path) -> None:
     assert page.elements.count("style") == 1
     assert page.addresses == []
     shown = " ".join(page.texts)
-    assert shown.count(EVIL) >= 8
-    for said in ("5 minutes late", "The shop was closed for 1 hour and 1 minute.", "+30 210 0000000", "iso-datetime"):
+    assert shown.count(EVIL) >= 9
+    for said in (
+        "5 minutes late",
+        "The shop was closed for 1 hour and 1 minute.",
+        "+30 210 0000000",
+        "iso-datetime",
+        "What was run",
+    ):
         assert said in shown
 
 

@@ -128,7 +128,7 @@ def test_a_newer_snapshot_replaces_our_own_rows_only(server: RunningServer, data
         target.commit()
     refused = driver.copy()[-1]
     assert refused.status is Status.FAIL
-    assert "do not hold the rows this run wrote" in refused.summary
+    assert "does not hold the rows this run wrote" in refused.summary
     assert refused.evidence == ("texts: 5 rows, 4 of them ours",)
     with closing(driver.target()) as target:
         assert query(target, "SELECT COUNT(*) FROM texts") == [(5,)]

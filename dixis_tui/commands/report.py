@@ -39,6 +39,7 @@ def status(options: Options) -> None:
 @common
 @click.option("--format", "form", type=click.Choice(["md", "html", "json"]), help="[default: md, or json with --json]")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file.")
+@click.option("--week", "the_week", is_flag=True, help="The week after instead: success criteria, days, gaps, growth.")
 @click.option(
     "--run",
     "directory",
@@ -54,20 +55,47 @@ def status(options: Options) -> None:
 )
 @click.pass_obj
 def report_command(
-    options: Options, form: str | None, output: Path | None, directory: Path | None, allowed_signers: Path | None
+    options: Options,
+    form: str | None,
+    output: Path | None,
+    directory: Path | None,
+    allowed_signers: Path | None,
+    the_week: bool,
 ) -> None:
     """The whole run for the reviewers, made from its journal alone."""
     from dixis_tui import paper
 
+    form = form or ("json" if options.json else "md")
+    if the_week:
+        if directory is not None or form == "html":
+            raise click.UsageError("The week is told of the configuration's own run, as md or json.")
+        _write(options, output, _week(options, form))
+        return
     found = where(options, directory)
     built = report.record(found.directory, allowed_signers or found.allowed_signers)
-    match form or ("json" if options.json else "md"):
+    match form:
         case "json":
             text = built.model_dump_json(indent=2)
         case "html":
             text = paper.html(built)
         case _:
             text = "\n".join(paper.markdown(built))
+    _write(options, output, text)
+
+
+def _week(options: Options, form: str) -> str:
+    """The week after, of the samples and the journal."""
+    from dixis_tui import week
+    from dixis_tui.samplestore import Store
+
+    with opened(options, watch=True) as runner:
+        store = Store(runner.run_dir, create=False)
+        built = week.build(runner, store)
+        store.close()
+    return built.model_dump_json(indent=2) if form == "json" else "\n".join(week.markdown(built))
+
+
+def _write(options: Options, output: Path | None, text: str) -> None:
     if output is None:
         click.echo(text)
     else:

@@ -43,7 +43,8 @@ def _shown(found: ServerTuning) -> list[str]:
     for one in found.readings:
         head, *more = one.text()
         lines += [f"{'✓' if one.well else '!'} {head}", *(f"    {line}" for line in more)]
-    return [*lines, "", *found.slow_log.lines()]
+    file = tuning.kept_by_file(found)
+    return [*lines, *(["", *file] if file else []), "", *found.slow_log.lines()]
 
 
 @tune.command("apply")
@@ -115,8 +116,6 @@ def _finish(options: Options, changes: Sequence[Change], nothing: str, left: Seq
     else:
         for one in changes:
             click.echo(f"{'✓' if one.done else '✗'} {one.name}: {one.before} → {one.after}: {one.told}")
-            for line in one.lines:
-                click.echo(f"    {line}")
         if not changes:
             click.echo(nothing)
     sys.exit(OK if not by_hand and all(one.done for one in changes) else FAILED)

@@ -6,7 +6,7 @@ resolved when they are first needed, so that a missing password never stops a st
 
 from __future__ import annotations
 
-from dixis_tui.config.aftercare import Watch
+from dixis_tui.config.aftercare import Afterwards, Trigger, Watch
 from dixis_tui.config.application import App, Host, Smoke, SmokeQuery, Ssh, Url, WebHost
 from dixis_tui.config.assets import Assets
 from dixis_tui.config.backup import Account, Backup, Health, Schedule
@@ -25,6 +25,7 @@ __all__ = [
     "PLAN_GROUPS",
     "Account",
     "Admin",
+    "Afterwards",
     "App",
     "Assets",
     "Backup",
@@ -53,6 +54,7 @@ __all__ = [
     "Ssh",
     "Target",
     "Tls",
+    "Trigger",
     "Tuning",
     "Types",
     "Url",

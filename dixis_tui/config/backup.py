@@ -31,7 +31,7 @@ CronTimes = Annotated[str, AfterValidator(_cron_times)]
 
 
 class Account(Section):
-    """[backup.account] and [health.account]: an account of its own on the target's server."""
+    """[backup.account], [health.account] and [watch.account]: an account of its own on the target's server."""
 
     user: Name
     password: Secret

@@ -72,6 +72,8 @@ class Config(Section):
             target.password.resolve(f"password of {target.user}")
         if target is not None and target.admin is not None and target.admin.password.prompt:
             target.admin.password.resolve(f"password of {target.admin.user}")
+        if self.watch.account is not None and self.watch.account.password.prompt:
+            self.watch.account.password.resolve(f"password of {self.watch.account.user}")
 
     def clear_secrets(self) -> list[str]:
         """Keys whose secret stands in the file in clear."""
@@ -85,6 +87,7 @@ class Config(Section):
             "target.admin": target.admin if target else None,
             "backup.account": self.backup.account,
             "health.account": self.health.account,
+            "watch.account": self.watch.account,
         }
         return {f"{key}.password": account.password for key, account in accounts.items() if account is not None}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,9 +85,10 @@ class CommandLog:
             self._file.close()
 
     def _write(self, step: str, kind: Kind, where: str, text: str, again: int = 0) -> None:
-        if not self._file.closed:
-            at = datetime.now(UTC).isoformat(timespec="milliseconds")
-            entry = Entry(at, step, kind, where, self._redact(text), again)
+        """Where there is no room for it, the log gives way before the command does."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        entry = Entry(at, step, kind, where, self._redact(text), again)
+        with suppress(OSError, ValueError):  # ValueError: closed
             self._file.write("\n".join(entry.lines()) + "\n")
 
 

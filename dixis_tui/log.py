@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -66,8 +67,9 @@ class LogFile:
         self._redact = redact
 
     def write(self, line: LogLine) -> None:
-        if not self._file.closed:
-            text = self._redact(line.text).replace("\n", "\n    ")
+        """Write it; where there is no room for it, the log gives way before the work does."""
+        text = self._redact(line.text).replace("\n", "\n    ")
+        with suppress(OSError, ValueError):  # ValueError: closed
             self._file.write(f"{line.at} {line.level:<5} {line.step or '-'} {text}\n")
 
     def close(self) -> None:

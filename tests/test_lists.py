@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from dixis_tui import commandlog, config
+from dixis_tui.cli import cli
 from dixis_tui.context import Context
 from dixis_tui.journal import PACED
 from dixis_tui.model import Kind, Outcome, Progress, Status, passed
@@ -289,6 +294,26 @@ async def test_what_was_run_is_read_copied_and_stands_in_a_file(runner: Runner, 
     ]
     assert PASSWORD not in (runner.run_dir / "commands.log").read_text(encoding="utf-8")
     assert (runner.run_dir / "commands.log").stat().st_mode & 0o077 == 0
+
+
+def test_log_and_commands_are_printed_while_the_run_is_driven(runner: Runner, tmp_path: Path) -> None:
+    runner.begin_at(4)
+    asyncio.run(settle(runner, "preflight.shell", "data.prepare"))
+
+    def printed(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, ["--config", str(tmp_path / "dixis.toml"), "log", *arguments])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "info  - Maria changed the pace from 2 streams to 4 streams" in printed()
+    assert "the server is slow" in printed("--level", "warn")
+    assert "ordinary words" not in printed("--level", "warn")
+    assert "pass, 300 tables ready" not in printed("--step", "preflight")
+    commands = printed("commands").splitlines()
+    assert commands[1] == "printf %s •••"
+    assert re.fullmatch(r"# \S+ preflight.shell shell this machine", commands[0])
+    entries = json.loads(printed("commands", "--questions", "--json"))
+    assert {"ask", "sql", "shell"} == {entry["kind"] for entry in entries}
 
 
 async def test_the_log_is_filtered_by_level_and_step_searched_and_followed(runner: Runner) -> None:

@@ -7,7 +7,9 @@ burst of progress costs one repaint; an event is never lost, because what is sho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
@@ -18,16 +20,19 @@ from rich.terminal_theme import TerminalTheme
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkerError
 
 import screens
 from dixis_tui import telling
 from dixis_tui.journal import Event
-from dixis_tui.model import DixisError, Kind, Progress, Status, StoppedError
+from dixis_tui.model import FAILED, DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
+from dixis_tui.terminal import TerminalDriver
 from dixis_tui.watching import Watching
 from screens import requests, themes, words
 from screens.board import Board
@@ -42,7 +47,8 @@ from screens.view import View
 from screens.watch import WatchScreen
 
 TICK = 0.1  # seconds between two looks at what has come in
-WATCH = 2.0  # seconds between two readings of a run that another console drives
+TURN = 0.001  # seconds a thread of the copy may keep Python while a key waits; a fifth of what is usual
+WATCH = 0.5  # seconds between two looks at a run that another console drives
 LOG_BACKLOG = 2000  # lines waiting for the log pane; older ones are in console.log
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (36, "-tall")]
@@ -72,13 +78,19 @@ class ConsoleApp(App[int]):
         self._board = Board()
         self._notices: deque[Event | LogLine] = deque(maxlen=LOG_BACKLOG)
         self._changed = False
-        self._seen = len(runner.events)
+        self._driving: tuple[str | None, bool, bool] = (None, False, False)
         self._job: Worker[None] | None = None
         self._conversation: Worker[None] | None = None
         self._confirmed = False
         self._leaving = False
+        self._gone = False
         self._watching: Watching | None = None
         self._sampling: Worker[None] | None = None
+
+    def get_driver_class(self) -> type[Driver]:
+        """A terminal may go away; in a browser there is none."""
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"line": self.current_theme.foreground or "ansi_default"}
@@ -96,6 +108,8 @@ class ConsoleApp(App[int]):
         return RunScreen(self.runner, self._board)
 
     def on_mount(self) -> None:
+        self._turns = sys.getswitchinterval()
+        sys.setswitchinterval(TURN)
         forget = self.runner.listen(self._heard)
         self._forget: Callable[[], None] = forget
         self.set_interval(TICK, self._tick)
@@ -104,6 +118,7 @@ class ConsoleApp(App[int]):
             self.set_interval(WATCH, self._read_again)
 
     def on_unmount(self) -> None:
+        sys.setswitchinterval(self._turns)
         self._forget()
         if self._watching:
             self._watching.close()
@@ -143,16 +158,15 @@ class ConsoleApp(App[int]):
         self._watch_on()
 
     async def _read_again(self) -> None:
-        """For a watcher: take in what the driving console recorded."""
+        """For a watcher: take in what the driving console recorded and said."""
         try:
             await asyncio.to_thread(self.runner.refresh)
         except DixisError as error:
             self.notify("\n".join(error.lines()), severity="error", markup=False)
             return
-        new = self.runner.events[self._seen :]
-        self._seen += len(new)
-        self._notices.extend(new)
-        self._changed = bool(new)
+        now = (self.runner.running, self.runner.gate.paused, self.runner.driven())
+        if now != self._driving:
+            self._driving, self._changed = now, True
 
     def _views(self) -> Iterator[View]:
         return (screen for screen in self.screen_stack if isinstance(screen, View) and screen.is_mounted)
@@ -276,7 +290,9 @@ class ConsoleApp(App[int]):
 
     @on(requests.Pause)
     def _pause(self) -> None:
-        if self.runner.gate.paused:
+        if self.runner.watch:
+            self._free()
+        elif self.runner.gate.paused:
             self._board.waited(self.runner.resume())
         else:
             self.runner.pause()
@@ -509,6 +525,25 @@ class ConsoleApp(App[int]):
         if self._job:
             await self._job.wait()
         self.exit(0)
+
+    def leave(self, why: str) -> None:
+        """Come to an end without asking: what runs stops at its next safe point, a rollback goes on to its end."""
+        if not self._gone:
+            self._gone = True
+            self.run_worker(self._end(why), group="end", exit_on_error=False)
+
+    async def _end(self, why: str) -> None:
+        running = self.runner.running
+        if not self.runner.watch:
+            with contextlib.suppress(DixisError):  # a full disk: what was recorded before counts
+                self.runner.record("console-left", {"why": why, "step": running, "name": self.runner.operator})
+        if self._job and not self._job.is_finished:
+            if running is None or self.runner.plan.phase_of(running) is not self.runner.plan.rollback:
+                self._ask_to_stop()
+            self.runner.gate.resume()
+            with contextlib.suppress(WorkerError):
+                await self._job.wait()
+        self.exit(FAILED)
 
 
 def _theme(runner: Runner) -> str:

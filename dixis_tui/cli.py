@@ -25,6 +25,8 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "console": Command("console", "console", "Open the console (what `dixis` does without a command)."),
+    "watch": Command("watch", "watch", "Look on at a run, given only its folder; can change nothing."),
+    "serve": Command("watch", "serve", "The same in a browser on this machine, with a link that works once."),
     "preflight": Command("preflight", "preflight", "Ask every question that must be answered before the window."),
     "checks": Command("preflight", "checks_command", "List the checks of the Preflight phase."),
     "run": Command("run", "run", "Run the plan, or one phase of it, from where it stands."),

@@ -12,11 +12,11 @@ import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any, TextIO, TypeVar
 
-from dixis_tui import outline, people, signatures
+from dixis_tui import glance, live, outline, people, signatures
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
@@ -81,6 +81,9 @@ class Runner:
         self._other_hosts = tuple(SshHost(one.ssh) for one in config.hosts)
         self._lock = Lock(self.run_dir)
         self._log: TextIO | None = None
+        self._publisher: live.Publisher | None = None
+        self._published = live.Reader(self.run_dir)
+        self._live = live.Live()
         if not watch:
             # The lock first: what is read behind it is all there is.
             self._lock.acquire(self.operator)
@@ -98,12 +101,22 @@ class Runner:
                     },
                 )
             self._journal.append("console-attached", {"operator": self.operator})
+            self._publish()
             planned = outline.of(plan, config)
             if outline.recorded(self._journal.events) != planned:
                 self._journal.append(outline.PLAN, planned.model_dump(mode="json"))
+        self._was_driven = self.driven()
         self._state = self._folded()
         if not watch:
             self._end_rollback()
+
+    def _publish(self) -> None:
+        """For those who look on: what this run is, and from now on how far. It stops nobody's work where it fails."""
+        try:
+            glance.write(self.run_dir, self.plan, self.config)
+        except OSError as error:
+            self.say(f"{self.run_dir / glance.NAME} cannot be written: {error.strerror}; nobody can look on")
+        self._publisher = live.Publisher(self.run_dir)
 
     def _folded(self) -> RunState:
         """The state of the journal. Where nobody drives, what is recorded as running was cut off."""
@@ -113,6 +126,8 @@ class Runner:
     def close(self) -> None:
         for host in (self._app_host, *self._other_hosts):
             host.close()
+        if self._publisher:
+            self._publisher.close()
         self._journal.close()
         self._lock.release()
         if self._log:
@@ -134,17 +149,42 @@ class Runner:
 
     @property
     def running(self) -> str | None:
-        """Id of the step that runs now in this process, the one begun first where several do."""
-        return next(iter(self._running), None)
+        """Id of the step that runs now, the one begun first where several do; a watcher has it from who drives."""
+        return self._live.running if self.watch else next(iter(self._running), None)
 
     def driven(self) -> bool:
         """True when some console drives this run now."""
         return self._lock.held()
 
     def refresh(self) -> None:
-        """For a watcher: take in what the driving console has recorded since."""
-        self._journal.refresh()
-        self._state = self._folded()
+        """For a watcher: take in what the driving console has recorded and said since; listeners hear of it."""
+        known, driven = len(self._journal.events), self.driven()
+        if self._journal.refresh() or driven != self._was_driven:
+            self._state, self._was_driven = self._folded(), driven
+            for event in self._journal.events[known:]:
+                self._tell(event)
+        news = self._published.news()
+        if news is not None:
+            self._hear(news)
+        if not driven and self._live.running:
+            self._live = live.Live(first=self._live.first, lines=self._live.lines)
+            self.gate.resume()
+
+    def _hear(self, news: live.Live) -> None:
+        """Tell what has been said since the last reading."""
+        known, self._live = self._live, news
+        if news.paused:
+            self.gate.pause()
+        else:
+            self.gate.resume()
+        before = set(known.progress)
+        for progress in news.progress:
+            if progress not in before:
+                self._tell(progress)
+        began_anew = news.first + len(news.lines) < known.first + len(known.lines)
+        heard = 0 if began_anew else max(known.first + len(known.lines) - news.first, 0)
+        for line in news.lines[heard:]:
+            self._tell(LogLine(**line))
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call listener with every notice from now on; the answer ends that."""
@@ -304,6 +344,8 @@ class Runner:
             self._running.pop(step.id, None)
             if not self._running:
                 self.gate.resume()
+            if self._publisher:
+                self._publisher.state(self.running, paused=self.gate.paused)
 
     def pause(self) -> None:
         """Let the running step hold at its next safe point; what is in flight is finished first."""
@@ -560,6 +602,7 @@ class Runner:
 
     def record(self, kind: str, data: Mapping[str, Any] | None = None, *, at: str = "") -> None:
         """An event into the journal, then to the listeners. at: its time, where it was signed with it."""
+        self._allow_writing()
         with self._recording:
             added = self._journal.append(kind, data, at=at)
             self._state = advance(self._state, added)
@@ -590,8 +633,22 @@ class Runner:
         )
 
     def _tell(self, notice: Notice) -> None:
+        if self._publisher:
+            self._pass_on(self._publisher, notice)
         for listener in tuple(self._listeners):
             listener(notice)
+
+    def _pass_on(self, publisher: live.Publisher, notice: Notice) -> None:
+        """To those who look on; events they read in the journal."""
+        match notice:
+            case Progress():
+                publisher.progress(replace(notice, note=self._redact(notice.note)) if notice.note else notice)
+            case LogLine():
+                publisher.line(asdict(notice))
+            case Event():
+                if notice.kind == "step-started":
+                    publisher.forget(notice.data["step"])
+                publisher.state(self.running, paused=self.gate.paused)
 
     def _redact(self, text: str) -> str:
         for secret in self.config.known_secrets():

@@ -258,7 +258,8 @@ async def test_the_console_answers_while_a_silent_server_is_waited_for(shop: Wor
     with closing(socket.socket()) as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen(8)
-        with changed(shop, (f"port = {shop.server_port}", f"port = {silent.getsockname()[1]}")):
+        port = f"port = {silent.getsockname()[1]}\nconnect_timeout = 300"
+        with changed(shop, (f"port = {shop.server_port}", port)):
             settings = configuration.load(shop.config)
         with Runner(plan.build(settings, checks.preflight()), settings) as runner:
             async with console(runner) as pilot:
@@ -271,6 +272,7 @@ async def test_the_console_answers_while_a_silent_server_is_waited_for(shop: Wor
                 await pilot.press("question_mark")
                 await see(pilot, "ask all checks of Preflight again")
                 await pilot.press("escape")
+                silent.close()
                 while runner.running is not None:
                     await pilot.pause(0.05)
                 assert runner.state.step("preflight.infra.server").status is Status.ERROR

@@ -145,9 +145,7 @@ def main(seconds: float, rate: float, kind: Kind) -> None:
                 assert isinstance(triggers, list)
                 standing = [one["id"] for one in triggers if one["state"] in ("stands", "easing")]
                 print(f"{title}: {load.asked / minutes / 60:.0f} questions a second, {len(samples)} samples")
-                print(
-                    f"  asked by the watch   {by_watch:6} in {60 * minutes:.0f} s; what the load has in flight may count in"
-                )
+                print(f"  asked by the watch   {by_watch:6} in {60 * minutes:.0f} s, give or take those in flight")
                 print(f"  processor            {spent:6.2f} s, {starting:.2f} s of it for starting:")
                 print(f"                       {100 * max(spent - starting, 0) / minutes / 60:6.2f} % of a core")
                 print(f"  told: p95 {metrics['p95_ms']} ms by {last['source']}, exit code {code}, stands: {standing}")

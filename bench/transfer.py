@@ -149,7 +149,7 @@ class Bench:
         asked: checks of the Preflight phase, instead of the snapshot alone.
         """
         with self.new_run(asked) as (runner, name):
-            _must(runner, "schema")
+            must(runner, "schema")
             yield runner, name
 
     @contextmanager
@@ -169,7 +169,7 @@ class Bench:
         settings = config.load(path)
         snapshot = [step for step in checks.preflight() if step.id == "preflight.data.source"]
         with Runner(plan.build(settings, asked or snapshot), settings) as runner:
-            _must(runner, "preflight")
+            must(runner, "preflight")
             try:
                 yield runner, name
             finally:
@@ -211,14 +211,14 @@ class Bench:
             costs = Cost(), Cost()
             for phase, cost in zip(("schema", "data"), costs, strict=True):
                 with timed(cost, self.server):
-                    _must(runner, phase)
+                    must(runner, phase)
             self._check(name)
         return costs
 
     def make_ready_file(self) -> None:
         """The rows as the server itself writes them, for its own loader."""
         with self.empty() as (runner, name):
-            _must(runner, "data")
+            must(runner, "data")
             self._check(name)
             self._sql(f"SELECT * FROM orders INTO OUTFILE '{self.ready}' CHARACTER SET utf8mb4", database=name)
 
@@ -297,7 +297,7 @@ def peer_tool() -> tuple[Path, str]:
     return tool, version.strip()
 
 
-def _must(runner: Runner, phase_id: str) -> None:
+def must(runner: Runner, phase_id: str) -> None:
     """Run a phase; a measurement on one that did not go through means nothing."""
     if not asyncio.run(runner.run_phase(phase_id)).settled:
         words = [f"{name}: {outcome.summary} {outcome.evidence}" for name, outcome in runner.state.outcomes().items()]

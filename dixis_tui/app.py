@@ -7,9 +7,12 @@ burst of progress costs one repaint; an event is never lost, because what is sho
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -18,32 +21,41 @@ from rich.terminal_theme import TerminalTheme
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
-from textual.worker import Worker
+from textual.worker import Worker, WorkerCancelled, WorkerError, WorkerFailed
 
 import screens
 from dixis_tui import telling
 from dixis_tui.journal import Event
-from dixis_tui.model import DixisError, Kind, Progress, Status, StoppedError
+from dixis_tui.model import FAILED, DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
+from dixis_tui.terminal import TerminalDriver
 from dixis_tui.watching import Watching
 from screens import requests, themes, words
 from screens.board import Board
+from screens.commands import CommandsScreen
 from screens.confirm import ConfirmDialog
 from screens.help import HelpScreen
+from screens.log import LogScreen
 from screens.message import MessageDialog
 from screens.palette import ConsoleCommands
 from screens.rollback import RollbackScreen
 from screens.run import RunScreen
 from screens.sign import Answer, SignDialog
+from screens.steps import StepsScreen
+from screens.tables import FILES, TablesScreen
 from screens.view import View
 from screens.watch import WatchScreen
 
 TICK = 0.1  # seconds between two looks at what has come in
-WATCH = 2.0  # seconds between two readings of a run that another console drives
+TURN = 0.001  # seconds a thread of the copy may keep Python while a key waits; a fifth of what is usual
+WATCH = 0.5  # seconds between two looks at a run that another console drives
 LOG_BACKLOG = 2000  # lines waiting for the log pane; older ones are in console.log
+LEAST_KIB = 64  # a lower limit for rsync would only look like silence
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (36, "-tall")]
 
@@ -59,6 +71,10 @@ class ConsoleApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "rollback", "ROLLBACK", key_display="^R", priority=True),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding("a", "tables", "All tables", show=False),
+        Binding("c", "commands", "Commands", show=False),
+        Binding("L", "log", "Log", show=False),
+        Binding("slash", "steps", "Find a step", show=False),
     ]
 
     def __init__(self, runner: Runner) -> None:
@@ -72,13 +88,20 @@ class ConsoleApp(App[int]):
         self._board = Board()
         self._notices: deque[Event | LogLine] = deque(maxlen=LOG_BACKLOG)
         self._changed = False
-        self._seen = len(runner.events)
+        self._driving: tuple[str | None, bool, bool] = (None, False, False)
         self._job: Worker[None] | None = None
         self._conversation: Worker[None] | None = None
         self._confirmed = False
         self._leaving = False
+        self._gone = False
+        self._phase_at_work = False
         self._watching: Watching | None = None
         self._sampling: Worker[None] | None = None
+
+    def get_driver_class(self) -> type[Driver]:
+        """A terminal may go away; in a browser there is none."""
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"line": self.current_theme.foreground or "ansi_default"}
@@ -96,6 +119,8 @@ class ConsoleApp(App[int]):
         return RunScreen(self.runner, self._board)
 
     def on_mount(self) -> None:
+        self._turns = sys.getswitchinterval()
+        sys.setswitchinterval(TURN)
         forget = self.runner.listen(self._heard)
         self._forget: Callable[[], None] = forget
         self.set_interval(TICK, self._tick)
@@ -104,6 +129,7 @@ class ConsoleApp(App[int]):
             self.set_interval(WATCH, self._read_again)
 
     def on_unmount(self) -> None:
+        sys.setswitchinterval(self._turns)
         self._forget()
         if self._watching:
             self._watching.close()
@@ -143,16 +169,15 @@ class ConsoleApp(App[int]):
         self._watch_on()
 
     async def _read_again(self) -> None:
-        """For a watcher: take in what the driving console recorded."""
+        """For a watcher: take in what the driving console recorded and said."""
         try:
             await asyncio.to_thread(self.runner.refresh)
         except DixisError as error:
             self.notify("\n".join(error.lines()), severity="error", markup=False)
             return
-        new = self.runner.events[self._seen :]
-        self._seen += len(new)
-        self._notices.extend(new)
-        self._changed = bool(new)
+        now = (self.runner.running, self.runner.gate.paused, self.runner.driven())
+        if now != self._driving:
+            self._driving, self._changed = now, True
 
     def _views(self) -> Iterator[View]:
         return (screen for screen in self.screen_stack if isinstance(screen, View) and screen.is_mounted)
@@ -276,10 +301,32 @@ class ConsoleApp(App[int]):
 
     @on(requests.Pause)
     def _pause(self) -> None:
-        if self.runner.gate.paused:
+        if self.runner.watch:
+            self._free()
+        elif self.runner.gate.paused:
             self._board.waited(self.runner.resume())
         else:
             self.runner.pause()
+        self._show()
+
+    @on(requests.Slower)
+    def _slower(self) -> None:
+        self._change_pace(self.runner.slower, at_most="the slowest pace there is", by=0.5)
+
+    @on(requests.Faster)
+    def _faster(self) -> None:
+        self._change_pace(self.runner.faster, at_most="as many streams as there may be", by=2)
+
+    def _change_pace(self, change: Callable[[], bool], *, at_most: str, by: float) -> None:
+        if self.runner.watch:
+            self._tell("Watching", ["This console only watches the run.", "Next: act in the console that drives it."])
+        elif self.runner.running == FILES:
+            if not self._asking:
+                self._ask(self._limit(by))
+        elif change():
+            self.notify(f"{self.runner.pace}, from the next chunk on", markup=False)
+        else:
+            self.notify(f"{self.runner.pace}: that is {at_most}.", markup=False)
         self._show()
 
     @on(requests.StartRollback)
@@ -295,7 +342,11 @@ class ConsoleApp(App[int]):
         await self.runner.run_step(step.id)
 
     async def _phase(self, phase: Phase, *, again: bool, only: Sequence[str] = ()) -> None:
-        await self.runner.run_phase(phase.id, again=again, only=only)
+        self._phase_at_work = True
+        try:
+            await self.runner.run_phase(phase.id, again=again, only=only)
+        finally:
+            self._phase_at_work = False
 
     async def _act(self, step: Step) -> None:
         """Preview an action, ask, then run it."""
@@ -417,6 +468,33 @@ class ConsoleApp(App[int]):
     def _ask_to_stop(self) -> None:
         self.runner.stop.set()
 
+    async def _limit(self, by: float) -> None:
+        """rsync takes its limit when it starts: stop it, and let it go on from there with another one."""
+        track = next(iter(self._board.tracks(FILES)), None)
+        kib = _another_limit(self.runner.pace.bandwidth_kib, track.rate if track else None, by)
+        limit = f"{kib:,} KiB/s" if kib else "no limit"
+        lines = [
+            "rsync takes its limit when it starts; it cannot be changed while it runs.",
+            f"It would be stopped, and started again with {limit}.",
+            "Files that arrived stay; one that is cut off goes on where it was.",
+        ]
+        go = f"stop it and go on with {limit}"
+        if not await self.push_screen_wait(ConfirmDialog("Another limit for rsync", lambda: lines, go=go)):
+            return
+        phase, before = self._phase_at_work, self._job
+        if self.runner.running == FILES and before is not None:
+            self._ask_to_stop()
+            await self._rest(before)
+        self.runner.limit_bandwidth(kib)
+        if self.runner.state.step(FILES).status is Status.INTERRUPTED:
+            again = self.runner.plan.phase_of(FILES)
+            self._begin(self._phase(again, again=False) if phase else self._run_step(self.runner.plan.step(FILES)))
+
+    async def _rest(self, job: Worker[None]) -> None:
+        """Wait for a job's end; what went wrong in it, it has shown itself."""
+        with suppress(WorkerFailed, WorkerCancelled):
+            await job.wait()
+
     def _begin_rollback(self, before: Worker[None] | None) -> None:
         async def work() -> None:
             try:
@@ -478,7 +556,33 @@ class ConsoleApp(App[int]):
 
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_tables(self) -> None:
+        self._go_to(TablesScreen, lambda: TablesScreen(self.runner, self._board))
+
+    def action_commands(self) -> None:
+        self._go_to(CommandsScreen, lambda: CommandsScreen(self.runner))
+
+    def action_log(self) -> None:
+        self._go_to(LogScreen, lambda: LogScreen(self.runner))
+
+    def action_steps(self) -> None:
+        self._go_to(StepsScreen, lambda: StepsScreen(self.runner, self._show_step))
+
+    def _go_to(self, kind: type[Screen[None]], make: Callable[[], Screen[None]]) -> None:
+        """Open a screen; one of its kind that lies below the present one comes back instead."""
+        if any(isinstance(screen, kind) for screen in self.screen_stack):
+            while not isinstance(self.screen, kind):
+                self.pop_screen()
+        else:
+            self.push_screen(make())
+
+    def _show_step(self, step_id: str) -> None:
+        """On the main screen, whatever lies above it."""
+        while not isinstance(self.screen, RunScreen):
+            self.pop_screen()
+        self.screen.go(step_id)
 
     def action_theme(self, name: str = "") -> None:
         """Change to that theme, or to the next one."""
@@ -509,6 +613,31 @@ class ConsoleApp(App[int]):
         if self._job:
             await self._job.wait()
         self.exit(0)
+
+    def leave(self, why: str) -> None:
+        """Come to an end without asking: what runs stops at its next safe point, a rollback goes on to its end."""
+        if not self._gone:
+            self._gone = True
+            self.run_worker(self._end(why), group="end", exit_on_error=False)
+
+    async def _end(self, why: str) -> None:
+        running = self.runner.running
+        if not self.runner.watch:
+            with contextlib.suppress(DixisError):  # a full disk: what was recorded before counts
+                self.runner.record("console-left", {"why": why, "step": running, "name": self.runner.operator})
+        if self._job and not self._job.is_finished:
+            if running is None or self.runner.plan.phase_of(running) is not self.runner.plan.rollback:
+                self._ask_to_stop()
+            self.runner.gate.resume()
+            with contextlib.suppress(WorkerError):
+                await self._job.wait()
+        self.exit(FAILED)
+
+
+def _another_limit(kib: int, rate: float | None, by: float) -> int:
+    """A limit so many times the present one, in KiB a second; where there is none, of what it has done so far."""
+    now = kib or int((rate or (4 << 20)) / 1024)
+    return 0 if not kib and by > 1 else max(int(now * by), LEAST_KIB)
 
 
 def _theme(runner: Runner) -> str:

@@ -137,7 +137,8 @@ def _keeping(ctx: Context) -> tuple[str, str]:
 
 def send_command(ctx: Context, assets: Assets) -> list[str]:
     """The rsync command that sends the assets."""
-    limit = [f"--bwlimit={assets.bandwidth_kib}"] if assets.bandwidth_kib else []
+    kib = ctx.pace.bandwidth_kib
+    limit = [f"--bwlimit={kib}"] if kib else []
     return _command(ctx, assets, [*SEND, *limit, *_keeping(ctx)])
 
 
@@ -267,7 +268,7 @@ def _send(host: Context, assets: Assets, total: int, label: str) -> list[str]:
             files = f"{found.files} sent" + (f", {found.checked} of {found.total} seen" if found.total else "")
             tell(min(found.bytes_sent, total), note=files, size=found.bytes_sent, left=found.left)
         elif line.strip():
-            host.say(line)
+            host.log(line, "debug")
 
     command = send_command(host, assets)
     host.say(f"$ {shlex.join(command)}")

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from dixis_tui.config import Config, Host, WebHost
 from dixis_tui.context import Context
-from dixis_tui.model import DixisError, StoppedError
+from dixis_tui.model import DixisError, Level, StoppedError
 
 T = TypeVar("T")
 
@@ -25,12 +25,15 @@ def contexts(ctx: Context) -> list[Context]:
     def speaker(name: str) -> Callable[[str], None]:
         return lambda text: ctx.say(f"{name}: {text}")
 
+    def logger(name: str) -> Callable[[str, Level], None]:
+        return lambda text, level: ctx.log(f"{name}: {text}", level)
+
     if not ctx.other_hosts:
         return [ctx]
     configs = [ctx.config.model_copy(update={"hosts": ()}), *(_config(ctx.config, one) for one in ctx.config.hosts)]
     hosts = (ctx.app_host, *ctx.other_hosts)
     return [
-        replace(ctx, config=config, app_host=host, other_hosts=(), say=speaker(host.name))
+        replace(ctx, config=config, app_host=host, other_hosts=(), say=speaker(host.name), log=logger(host.name))
         for config, host in zip(configs, hosts, strict=True)
     ]
 

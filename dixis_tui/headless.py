@@ -16,7 +16,7 @@ from typing import TextIO
 
 import click
 
-from dixis_tui import telling
+from dixis_tui import hangup, telling
 from dixis_tui.config import ConfigError
 from dixis_tui.journal import Event
 from dixis_tui.model import (
@@ -61,6 +61,7 @@ class Headless:
         self.out: TextIO = sys.stdout
         self._agreed: set[str] = set()
         self._stopped = False
+        self._rolling_back = False
 
     def run(self, phases: tuple[Phase, ...]) -> int:
         """Run these phases in order until something stops them; the exit code.
@@ -86,6 +87,7 @@ class Headless:
         self._heading(phase)
         with self._listening():
             self._agree(phase)
+            self._rolling_back = True
             self.runner.reset(phase)
             for step in phase.steps:
                 code = self._work(step)
@@ -260,6 +262,10 @@ class Headless:
             told.add(part)
 
     def _stop(self, signal_name: str) -> None:
+        if signal_name == "SIGHUP":
+            hangup.let_go()
+            if self._rolling_back:
+                return  # nobody is to be asked any more, and a shop half way back is closed
         self._print(f"\n{signal_name}: stopping at the next safe point; once more stops at once")
         self._stopped = True
         self.runner.stop.set()
@@ -269,7 +275,11 @@ class Headless:
 
     def _print(self, text: str) -> None:
         if not self.quiet:
-            print(text, file=self.out, flush=True)
+            try:
+                print(text, file=self.out, flush=True)
+            except OSError:  # the terminal, or who read this, went away
+                self.quiet = True
+                self._stop("SIGHUP")
 
     def _hear(self, notice: Notice) -> None:
         if isinstance(notice, Event):
@@ -329,8 +339,12 @@ def _can_ask() -> bool:
 
 @contextmanager
 def _signals(stop: Callable[[str], None], abandon: Callable[[], None]) -> Iterator[None]:
-    """Ctrl+C or SIGTERM ends the running step at its next safe point; the second one ends the process at once."""
+    """Ctrl+C or SIGTERM ends the running step at its next safe point; the second one ends the process at once.
+
+    So does a terminal that goes away, unless nohup was asked for; it may say so more than once.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM)
+    hangs_up = signal.getsignal(signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
 
     def first(number: int, _frame: object) -> None:
@@ -345,8 +359,11 @@ def _signals(stop: Callable[[str], None], abandon: Callable[[], None]) -> Iterat
 
     for number in numbers:
         signal.signal(number, first)
+    if hangs_up is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: stop("SIGHUP"))
     try:
         yield
     finally:
+        signal.signal(signal.SIGHUP, hangs_up)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -32,9 +32,9 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import DatabaseError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
 
-from dixis_tui import chain
+from dixis_tui import chain, readonly
 from dixis_tui.model import HELD, DixisError, Outcome, Status
 
 # The application is being led to the target: data names the copy of its environment file that leads back.
@@ -50,6 +50,8 @@ PLACING = "home-placing"
 KEPT = "source-kept"
 # The operator agreed to an action: data has the steps, and the database's name where it had to be typed.
 CONFIRMED = "confirmed"
+# The operator had the work go slower or faster: data has from what to what, in words.
+PACED = "pace-changed"
 # A fact of a skipped check: the step that was not well, whose next answer opens it again.
 WAITS_FOR = "waits_for"
 # Indexes were dropped for a load, by the number of the round; a round has ended when all were put back.
@@ -98,10 +100,13 @@ class Journal:
     """The events of one run, in `run_dir/journal.sqlite`. Anyone may read; the one that drives appends."""
 
     def __init__(self, run_dir: Path, *, create: bool = True) -> None:
-        """create: make folder and file when they are not there; without it an absent journal reads as empty."""
+        """create: to append, making folder and file if need be; without it nothing is ever written, and an absent
+        journal reads as empty."""
         self.path = run_dir / "journal.sqlite"
         self._head = run_dir / "journal.head"
         self._write_lock = threading.Lock()
+        self._reads_only = not create
+        self._mark: tuple[object, ...] = ()
         if create:
             run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.touch(mode=0o600)
@@ -116,7 +121,9 @@ class Journal:
             ) from error
 
     def _open(self) -> Engine:
-        engine = create_engine(f"sqlite:///{self.path}" if self.path.exists() else "sqlite://")
+        if self._reads_only and self.path.exists():
+            return readonly.engine(self.path)
+        engine = create_engine("sqlite://" if self._reads_only else f"sqlite:///{self.path}")
 
         @event.listens_for(engine, "connect")
         def _settings(connection: Any, _record: Any) -> None:
@@ -176,11 +183,29 @@ class Journal:
                 next_step="make room on that disk or mend its permissions, then start again",
             ) from error
 
-    def refresh(self) -> None:
-        """Take in events another process has added since, or the first ones of a run that had not begun."""
+    def refresh(self) -> bool:
+        """Take in events another process has added since, or the first ones of a run that had not begun; True for any.
+
+        What has not changed on disk is not read again.
+        """
+        files = (self.path, Path(f"{self.path}-wal"), self._head)
+        mark = tuple(map(_stamp, files))
+        if mark == self._mark:
+            return False
         if self._engine.url.database is None and self.path.exists():
             self._engine = self._open()
-        self._events = list(self._read())
+        known = len(self._events)
+        # Who began to write between two looks at the file is seen whole the second time.
+        for attempt in Retrying(
+            retry=retry_if_exception_type((JournalError, DatabaseError)),
+            stop=stop_after_attempt(2),
+            wait=wait_fixed(0.05),
+            reraise=True,
+        ):
+            with attempt:
+                self._events = list(self._read())
+        self._mark = mark
+        return len(self._events) > known
 
     def close(self) -> None:
         self._engine.dispose()
@@ -198,6 +223,15 @@ class Journal:
                 next_step="restore it and its head from a copy, or start a new run in another directory",
             )
         return [Event(row.seq, row.at, row.kind, json.loads(row.data), row.previous, row.hash) for row in rows]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells whether a file has changed; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def now() -> str:
@@ -253,7 +287,7 @@ class Lock:
             raise HeldError(
                 f"Another console drives this run: {holder}.",
                 safe="nothing was changed by this one",
-                next_step="watch it with `dixis status`, or end the other console first",
+                next_step=f"look on: dixis watch {self._path.parent}; or end the other console first",
             ) from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{operator}, process {os.getpid()} on {socket.gethostname()}\n".encode())

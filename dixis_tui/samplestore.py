@@ -33,6 +33,7 @@ from sqlalchemy import update as sql_update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
+from dixis_tui import readonly
 from dixis_tui.model import DixisError
 from dixis_tui.samples import Reading, Sample, merged
 from dixis_tui.triggers import Crossing
@@ -94,11 +95,14 @@ class Store:
             if create:
                 run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self.path.touch(mode=0o600)
+            self._reads_only = not create
             self._engine = self._open()
         except (OSError, DatabaseError) as error:
             raise self._error("opened", error) from error
 
     def _open(self) -> Engine:
+        if self._reads_only and self.path.exists():
+            return readonly.engine(self.path)
         engine = create_engine(f"sqlite:///{self.path}" if self.path.exists() else "sqlite://")
 
         @event.listens_for(engine, "connect")

@@ -20,6 +20,7 @@ from pymysql.constants import CR, ER
 from dixis_tui import config
 from dixis_tui.model import DixisError
 from dixis_tui.patience import PatientReader
+from dixis_tui.ran import Kind, ran
 
 if TYPE_CHECKING:
     _Connection = Connection[Any]
@@ -36,6 +37,8 @@ SQL_MODE = (
 OLDEST: Mapping[Flavour, tuple[int, int]] = {"MySQL": (8, 0), "MariaDB": (10, 6)}
 # A server that refuses one more connection works on those it has.
 BUSY = (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED)
+# Statements that change nothing but how this session behaves.
+OF_THE_SESSION = ("SET NAMES ", "SET SESSION ", "START TRANSACTION ")
 # Bytes of a stream sent in one packet; larger ones measured no faster.
 PACKET = 1 << 20
 FACTS = (
@@ -269,6 +272,7 @@ def server_error(error: pymysql.MySQLError, doing: str) -> TargetError:
 
 def execute(connection: TargetConnection, sql: str, arguments: Sequence[Any] | None = None, *, show: str = "") -> int:
     """Run one statement; the number of rows it matched. Raises TargetError; show replaces the SQL in its message."""
+    connection.tell("ask" if sql.startswith(OF_THE_SESSION) else "sql", show or sql)
     try:
         with connection.cursor() as cursor:
             return int(cursor.execute(sql, arguments))
@@ -278,6 +282,7 @@ def execute(connection: TargetConnection, sql: str, arguments: Sequence[Any] | N
 
 def query(connection: TargetConnection, sql: str, arguments: Sequence[Any] | None = None) -> list[Row]:
     """All rows of a SELECT. Raises TargetError."""
+    connection.tell("ask", sql)
     try:
         with connection.cursor() as cursor:
             cursor.execute(sql, arguments)
@@ -361,6 +366,7 @@ class TargetConnection(_Connection):
         Raises TargetError; whatever the stream raises while it is read goes through, and the connection is closed.
         """
         self._stream = stream
+        self.tell("sql", sql)
         try:
             rows = self.query(sql)
         except pymysql.MySQLError as error:
@@ -368,6 +374,13 @@ class TargetConnection(_Connection):
         finally:
             self._stream = None
         return rows, self.warnings
+
+    def tell(self, kind: Kind, sql: str) -> None:
+        """Say what is about to be sent; values of its arguments are the shop's and are left out."""
+        there: Any = self
+        database = there.db.decode() if isinstance(there.db, bytes) else there.db or ""
+        server = f"{there.host}:{there.port}"
+        ran(kind, f"{database} at {server}" if database else server, f"{sql.rstrip(';')};")
 
     @property
     def flavour(self) -> Flavour:

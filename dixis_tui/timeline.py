@@ -187,7 +187,7 @@ def _marks(
     at, due = max(elapsed, 0.0), 0.0
     for phase in timed:
         planned = window * (phase.minutes or 0) / last
-        share = max(planned - due, 0.0) / len(phase.steps)
+        share = max(planned - due, 0.0) / max(len(phase.steps), 1)  # a phase may have nothing to do
         due = planned
         open_steps = [step for step in phase.steps if not state.step(step.id).status.settled]
         actual = None

@@ -31,6 +31,8 @@ from screens.widgets import Detail, LogPane, PhaseList, ProgressTable
 EARLIER = 200  # events of the journal shown in the log when the console opens
 
 
+# What changes the run, or how it goes on; nothing of it is for a watcher.
+ACTS = ("again", "all_again", "pause", "resume", "run_phase", "sign", "stop", "waive")
 # The phases whose rows are compared.
 COMPARED = ("data", "validation", "cutover")
 
@@ -191,6 +193,8 @@ class RunScreen(View, Screen[None]):
         """Only keys that mean something now are offered; in 80 columns the footer has no room for others."""
         if not self.is_mounted:
             return True
+        if self._runner.watch and action in (*ACTS, "busy"):
+            return action == "busy"  # its answer says who may act
         running, step = self._runner.running is not None, self.step
         match action:
             case "stop" | "busy":
@@ -231,7 +235,8 @@ class RunScreen(View, Screen[None]):
 
     def action_busy(self) -> None:
         """What changes the run has to wait; the application says for what."""
-        self.action_do()
+        if self.step:
+            self.post_message(DoStep(self.step.id))
 
     def action_run_phase(self) -> None:
         self.query_one(Checklist).follow = True

@@ -130,7 +130,8 @@ def rollback_word(config: Config) -> str:
 
 def run_state(runner: Runner) -> str:
     if runner.watch:
-        return "watching a driven run" if runner.driven() else "watching; nobody drives"
+        at = f", {'paused at' if runner.gate.paused else 'running'} {runner.running}" if runner.running else ""
+        return f"watching a driven run{at}" if runner.driven() else "watching; nobody drives"
     if runner.running is None:
         return "idle"
     return f"paused at {runner.running}" if runner.gate.paused else f"running {runner.running}"
@@ -152,7 +153,7 @@ def verb(step: Step) -> str:
 def hint(runner: Runner, phase: Phase) -> str:
     """One sentence at all times: how it stands, why, and what is next."""
     if runner.watch:
-        return "This console only watches; it reads the run again every 2 seconds. e shows the evidence of a step."
+        return "This console only watches: it can change nothing. e shows the evidence of a step."
     if runner.running:
         step = runner.plan.step(runner.running)
         if runner.gate.paused:

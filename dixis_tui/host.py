@@ -623,8 +623,9 @@ def _wait(
         if pause.wait(interval) and stop is not None:
             raise StoppedError
         if time.monotonic() > deadline:
+            program = next((word for word in argv if word != "env" and "=" not in word), argv[0])
             raise HungError(
-                f"{argv[0]} on {name} did not finish in {timeout:.0f} s and was ended.",
+                f"{program} on {name} did not finish in {timeout:.0f} s and was ended.",
                 next_step=f"run it by hand to see what it waits for: {shlex.join(argv)}",
             )
         interval = min(interval * 1.5, 0.1)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import APPLICATION, HOST, SOURCE
 from dixis_tui import assets, envfile, laravel, session
+from dixis_tui.config.run import ROLES
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.laravel import ApplicationError
@@ -101,8 +102,8 @@ def secrets(ctx: Context) -> Answer:
     remedy="name them under [people]: lead, database_review, technical_approval",
 )
 def people(ctx: Context) -> Answer:
-    named = {role: name for role, name in ctx.config.people.model_dump().items() if name}
-    missing = [role for role in ctx.config.people.model_dump() if role not in named]
+    named = ctx.config.people.roles()
+    missing = [role for role in ROLES if role not in named]
     evidence = [f"{role}: {name}" for role, name in named.items()]
     if missing:
         return problem(f"not named: {', '.join(missing)}", *evidence)

@@ -16,7 +16,7 @@ from checks.env import settings
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import HOST, SCAN, SERVER, SOURCE, server
 from dixis_tui import assets, backup, connections, tuning, variables
-from dixis_tui.backups import manifest
+from dixis_tui.backups import manifest, tools
 from dixis_tui.backups.judge import judge
 from dixis_tui.connections import Bound
 from dixis_tui.context import Context
@@ -445,6 +445,24 @@ def backup_room(ctx: Context) -> Answer:
     text = f"{humanize.naturalsize(free)} free in {directory}, {humanize.naturalsize(needed)} wanted for {DAYS} days"
     evidence = judge(manifest.look(directory), None, datetime.now(UTC), ctx.config.backup.max_age_hours).summary
     return good(text, evidence) if free >= needed else problem(text, evidence)
+
+
+@check(
+    "infra.backup-tools",
+    "The server's own dump program",
+    why="Backups of the target are made by its server's dump program; an older one leaves out what it does not know.",
+    severity="warn",
+    remedy="install the client programs of the server's own version, or name their folder in [backup] tools",
+    needs=(SERVER,),
+)
+def backup_tools(ctx: Context) -> Answer:
+    with server(ctx) as connection:
+        facts = server_facts(connection)
+    try:
+        programs = tools.find(ctx.config.backup, facts)
+    except tools.ToolError as error:
+        return problem(error.what, remedy=[error.next_step])
+    return good(f"{programs.dump} for {facts.flavour} {facts.version_text}", programs.dump.path, programs.client.path)
 
 
 def _sizes(files: Sequence[Path]) -> int:

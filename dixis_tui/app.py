@@ -12,6 +12,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -24,7 +25,7 @@ from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
-from textual.worker import Worker, WorkerError
+from textual.worker import Worker, WorkerCancelled, WorkerError, WorkerFailed
 
 import screens
 from dixis_tui import telling
@@ -36,13 +37,17 @@ from dixis_tui.terminal import TerminalDriver
 from dixis_tui.watching import Watching
 from screens import requests, themes, words
 from screens.board import Board
+from screens.commands import CommandsScreen
 from screens.confirm import ConfirmDialog
 from screens.help import HelpScreen
+from screens.log import LogScreen
 from screens.message import MessageDialog
 from screens.palette import ConsoleCommands
 from screens.rollback import RollbackScreen
 from screens.run import RunScreen
 from screens.sign import Answer, SignDialog
+from screens.steps import StepsScreen
+from screens.tables import FILES, TablesScreen
 from screens.view import View
 from screens.watch import WatchScreen
 
@@ -50,6 +55,7 @@ TICK = 0.1  # seconds between two looks at what has come in
 TURN = 0.001  # seconds a thread of the copy may keep Python while a key waits; a fifth of what is usual
 WATCH = 0.5  # seconds between two looks at a run that another console drives
 LOG_BACKLOG = 2000  # lines waiting for the log pane; older ones are in console.log
+LEAST_KIB = 64  # a lower limit for rsync would only look like silence
 WIDTHS: list[tuple[int, str]] | None = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
 HEIGHTS: list[tuple[int, str]] | None = [(0, "-low"), (36, "-tall")]
 
@@ -65,6 +71,10 @@ class ConsoleApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "rollback", "ROLLBACK", key_display="^R", priority=True),
         Binding("ctrl+q", "quit", "Quit", show=False, priority=True),
+        Binding("a", "tables", "All tables", show=False),
+        Binding("c", "commands", "Commands", show=False),
+        Binding("L", "log", "Log", show=False),
+        Binding("slash", "steps", "Find a step", show=False),
     ]
 
     def __init__(self, runner: Runner) -> None:
@@ -84,6 +94,7 @@ class ConsoleApp(App[int]):
         self._confirmed = False
         self._leaving = False
         self._gone = False
+        self._phase_at_work = False
         self._watching: Watching | None = None
         self._sampling: Worker[None] | None = None
 
@@ -298,6 +309,26 @@ class ConsoleApp(App[int]):
             self.runner.pause()
         self._show()
 
+    @on(requests.Slower)
+    def _slower(self) -> None:
+        self._change_pace(self.runner.slower, at_most="the slowest pace there is", by=0.5)
+
+    @on(requests.Faster)
+    def _faster(self) -> None:
+        self._change_pace(self.runner.faster, at_most="as many streams as there may be", by=2)
+
+    def _change_pace(self, change: Callable[[], bool], *, at_most: str, by: float) -> None:
+        if self.runner.watch:
+            self._tell("Watching", ["This console only watches the run.", "Next: act in the console that drives it."])
+        elif self.runner.running == FILES:
+            if not self._asking:
+                self._ask(self._limit(by))
+        elif change():
+            self.notify(f"{self.runner.pace}, from the next chunk on", markup=False)
+        else:
+            self.notify(f"{self.runner.pace}: that is {at_most}.", markup=False)
+        self._show()
+
     @on(requests.StartRollback)
     def _start_rollback(self) -> None:
         before = self._job if self.busy else None
@@ -311,7 +342,11 @@ class ConsoleApp(App[int]):
         await self.runner.run_step(step.id)
 
     async def _phase(self, phase: Phase, *, again: bool, only: Sequence[str] = ()) -> None:
-        await self.runner.run_phase(phase.id, again=again, only=only)
+        self._phase_at_work = True
+        try:
+            await self.runner.run_phase(phase.id, again=again, only=only)
+        finally:
+            self._phase_at_work = False
 
     async def _act(self, step: Step) -> None:
         """Preview an action, ask, then run it."""
@@ -433,6 +468,33 @@ class ConsoleApp(App[int]):
     def _ask_to_stop(self) -> None:
         self.runner.stop.set()
 
+    async def _limit(self, by: float) -> None:
+        """rsync takes its limit when it starts: stop it, and let it go on from there with another one."""
+        track = next(iter(self._board.tracks(FILES)), None)
+        kib = _another_limit(self.runner.pace.bandwidth_kib, track.rate if track else None, by)
+        limit = f"{kib:,} KiB/s" if kib else "no limit"
+        lines = [
+            "rsync takes its limit when it starts; it cannot be changed while it runs.",
+            f"It would be stopped, and started again with {limit}.",
+            "Files that arrived stay; one that is cut off goes on where it was.",
+        ]
+        go = f"stop it and go on with {limit}"
+        if not await self.push_screen_wait(ConfirmDialog("Another limit for rsync", lambda: lines, go=go)):
+            return
+        phase, before = self._phase_at_work, self._job
+        if self.runner.running == FILES and before is not None:
+            self._ask_to_stop()
+            await self._rest(before)
+        self.runner.limit_bandwidth(kib)
+        if self.runner.state.step(FILES).status is Status.INTERRUPTED:
+            again = self.runner.plan.phase_of(FILES)
+            self._begin(self._phase(again, again=False) if phase else self._run_step(self.runner.plan.step(FILES)))
+
+    async def _rest(self, job: Worker[None]) -> None:
+        """Wait for a job's end; what went wrong in it, it has shown itself."""
+        with suppress(WorkerFailed, WorkerCancelled):
+            await job.wait()
+
     def _begin_rollback(self, before: Worker[None] | None) -> None:
         async def work() -> None:
             try:
@@ -494,7 +556,33 @@ class ConsoleApp(App[int]):
 
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen())
+            self.push_screen(HelpScreen(self.screen))
+
+    def action_tables(self) -> None:
+        self._go_to(TablesScreen, lambda: TablesScreen(self.runner, self._board))
+
+    def action_commands(self) -> None:
+        self._go_to(CommandsScreen, lambda: CommandsScreen(self.runner))
+
+    def action_log(self) -> None:
+        self._go_to(LogScreen, lambda: LogScreen(self.runner))
+
+    def action_steps(self) -> None:
+        self._go_to(StepsScreen, lambda: StepsScreen(self.runner, self._show_step))
+
+    def _go_to(self, kind: type[Screen[None]], make: Callable[[], Screen[None]]) -> None:
+        """Open a screen; one of its kind that lies below the present one comes back instead."""
+        if any(isinstance(screen, kind) for screen in self.screen_stack):
+            while not isinstance(self.screen, kind):
+                self.pop_screen()
+        else:
+            self.push_screen(make())
+
+    def _show_step(self, step_id: str) -> None:
+        """On the main screen, whatever lies above it."""
+        while not isinstance(self.screen, RunScreen):
+            self.pop_screen()
+        self.screen.go(step_id)
 
     def action_theme(self, name: str = "") -> None:
         """Change to that theme, or to the next one."""
@@ -544,6 +632,12 @@ class ConsoleApp(App[int]):
             with contextlib.suppress(WorkerError):
                 await self._job.wait()
         self.exit(FAILED)
+
+
+def _another_limit(kib: int, rate: float | None, by: float) -> int:
+    """A limit so many times the present one, in KiB a second; where there is none, of what it has done so far."""
+    now = kib or int((rate or (4 << 20)) / 1024)
+    return 0 if not kib and by > 1 else max(int(now * by), LEAST_KIB)
 
 
 def _theme(runner: Runner) -> str:

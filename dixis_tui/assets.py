@@ -6,10 +6,11 @@ import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import humanize
 
-from dixis_tui import backup, envfile, laravel, references, rsync
+from dixis_tui import backup, envfile, fleet, laravel, references, rsync
 from dixis_tui.config import Assets, Config
 from dixis_tui.context import Context
 from dixis_tui.host import Completed, Host, join
@@ -53,7 +54,9 @@ def steps(config: Config) -> tuple[Step, ...]:
         why="[assets] delete asks for an exact mirror; what is removed must be seen and typed first.",
         work=lambda ctx: _delete(ctx, assets),
         preview=lambda ctx: _delete_preview(ctx, assets),
-        word=lambda ctx: ctx.config.target.database if look(ctx, assets).only_there else "",
+        word=lambda ctx: (
+            ctx.config.target.database if any(one.only_there for one in look_everywhere(ctx, assets)) else ""
+        ),
         undo="removed files are kept in storage/dixis-replaced on the host",
     )
     return (
@@ -82,7 +85,7 @@ def steps(config: Config) -> tuple[Step, ...]:
             kind=Kind.ACTION,
             why="Only what is missing or different is sent; a file it replaces is kept aside, nothing is deleted.",
             work=lambda ctx: _sync(ctx, assets),
-            preview=lambda ctx: [shlex.join(send_command(ctx, assets))],
+            preview=lambda ctx: fleet.lines(ctx, lambda host: [shlex.join(send_command(host, assets))]),
             undo="replaced files are kept in storage/dixis-replaced on the host",
         ),
         *((delete,) if assets.delete else ()),
@@ -94,7 +97,10 @@ def steps(config: Config) -> tuple[Step, ...]:
             work=lambda ctx: _modes(ctx, assets),
             preview=lambda ctx: [
                 "the plan's chmod -R 755 would make a program of every image: folders and files are told apart",
-                *(f"{ctx.app_host.name}: {shlex.join(c)}" for c in mode_commands(ctx, assets)),
+                *fleet.lines(
+                    ctx,
+                    lambda host: [f"{host.app_host.name}: {shlex.join(c)}" for c in mode_commands(host, assets)],
+                ),
             ],
             undo="not needed: content is untouched",
         ),
@@ -131,7 +137,8 @@ def _keeping(ctx: Context) -> tuple[str, str]:
 
 def send_command(ctx: Context, assets: Assets) -> list[str]:
     """The rsync command that sends the assets."""
-    limit = [f"--bwlimit={assets.bandwidth_kib}"] if assets.bandwidth_kib else []
+    kib = ctx.pace.bandwidth_kib
+    limit = [f"--bwlimit={kib}"] if kib else []
     return _command(ctx, assets, [*SEND, *limit, *_keeping(ctx)])
 
 
@@ -169,9 +176,14 @@ def files_below(folder: Path) -> list[Path]:
     return sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
 
 
-def look(ctx: Context, assets: Assets) -> rsync.Forecast:
-    """What sending would do, by a dry run."""
-    return rsync.parse_items(_rsync(ctx, _command(ctx, assets, LOOK)).stdout)
+def look(host: Context, assets: Assets) -> rsync.Forecast:
+    """What sending to a host would do, by a dry run."""
+    return rsync.parse_items(_rsync(host, _command(host, assets, LOOK)).stdout)
+
+
+def look_everywhere(ctx: Context, assets: Assets) -> list[rsync.Forecast]:
+    """What sending would do, host by host."""
+    return fleet.each(ctx, lambda host: look(host, assets))
 
 
 def _rsync(ctx: Context, command: Sequence[str], on_line: Callable[[str], None] | None = None) -> Completed:
@@ -209,60 +221,82 @@ def _backup(ctx: Context, assets: Assets) -> Outcome:
 
 
 def _dry_run(ctx: Context, assets: Assets) -> Outcome:
-    ahead = look(ctx, assets)
+    ahead = look_everywhere(ctx, assets)
     fate = "would be removed" if assets.delete else "only on the host, left alone"
-    told = [*(f"new: {name}" for name in ahead.new), *(f"would replace: {name}" for name in ahead.replaced)]
-    told += [f"{fate}: {name}" for name in ahead.only_there]
+    told = fleet.named(
+        ctx,
+        [
+            [
+                *(f"new: {name}" for name in one.new),
+                *(f"would replace: {name}" for name in one.replaced),
+                *(f"{fate}: {name}" for name in one.only_there),
+            ]
+            for one in ahead
+        ],
+    )
+    new, replaced, only = (
+        sum(map(len, sets)) for sets in zip(*((o.new, o.replaced, o.only_there) for o in ahead), strict=True)
+    )
     return passed(
-        f"{len(ahead.new)} new, {len(ahead.replaced)} would replace another, {len(ahead.only_there)} {fate}",
+        f"{new} new, {replaced} would replace another, {only} {fate}",
         [*told[:SHOWN], *([f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else [])],
     )
 
 
 def _sync(ctx: Context, assets: Assets) -> Outcome:
-    total = sum(path.lstat().st_size for path in files_below(assets.source))
-    ctx.app_host.make_directory(destination(ctx, assets))
+    files = files_below(assets.source)
+    total = sum(path.lstat().st_size for path in files)
+    several = bool(ctx.other_hosts)
+
+    def send(host: Context) -> list[str]:
+        return _send(host, assets, total, f"rsync to {host.app_host.name}" if several else "rsync")
+
+    told = fleet.named(ctx, fleet.each(ctx, send))
+    return passed(f"{len(files)} files there, {humanize.naturalsize(total)}", told)
+
+
+def _send(host: Context, assets: Assets, total: int, label: str) -> list[str]:
+    """Send the assets to a host, with its progress; rsync's own statistics."""
+    host.app_host.make_directory(destination(host, assets))
+
+    def tell(sent: int, status: Status = Status.RUNNING, **more: Any) -> None:
+        host.progress(Progress("assets.sync", label, sent, total, "bytes", status, **more))
 
     def report(line: str) -> None:
         found = rsync.parse_progress(line)
         if found:
             files = f"{found.files} sent" + (f", {found.checked} of {found.total} seen" if found.total else "")
-            sent = min(found.bytes_sent, total)
-            ctx.progress(
-                Progress(
-                    "assets.sync", "rsync", sent, total, "bytes", note=files, size=found.bytes_sent, left=found.left
-                )
-            )
+            tell(min(found.bytes_sent, total), note=files, size=found.bytes_sent, left=found.left)
         elif line.strip():
-            ctx.say(line)
+            host.log(line, "debug")
 
-    command = send_command(ctx, assets)
-    ctx.say(f"$ {shlex.join(command)}")
+    command = send_command(host, assets)
+    host.say(f"$ {shlex.join(command)}")
     try:
-        done = _rsync(ctx, command, report)
+        done = _rsync(host, command, report)
     except DixisError:
-        ctx.progress(Progress("assets.sync", "rsync", 0, total, "bytes", Status.FAIL))
+        tell(0, Status.FAIL)
         raise
-    ctx.progress(Progress("assets.sync", "rsync", total, total, "bytes", Status.PASS))
-    statistics = [
-        line for line in done.stdout.splitlines() if line.startswith(("Number of", "Total", "Literal", "Matched"))
-    ]
-    return passed(f"{len(files_below(assets.source))} files there, {humanize.naturalsize(total)}", statistics)
+    tell(total, Status.PASS)
+    return [line for line in done.stdout.splitlines() if line.startswith(("Number of", "Total", "Literal", "Matched"))]
 
 
 def _delete_preview(ctx: Context, assets: Assets) -> list[str]:
-    names = look(ctx, assets).only_there
-    shown = [f"  {name}" for name in names[:SHOWN]]
-    return [
-        f"remove {len(names)} files that only the host has, keeping them in storage/dixis-replaced:",
-        *shown,
-        *([f"  and {len(names) - SHOWN} more"] if len(names) > SHOWN else []),
-        shlex.join(delete_command(ctx, assets)),
-    ]
+    def shown(host: Context) -> list[str]:
+        names = look(host, assets).only_there
+        return [
+            f"{host.app_host.name}: remove {len(names)} files that only this host has, keeping them in"
+            " storage/dixis-replaced:",
+            *(f"  {name}" for name in names[:SHOWN]),
+            *([f"  and {len(names) - SHOWN} more"] if len(names) > SHOWN else []),
+            shlex.join(delete_command(host, assets)),
+        ]
+
+    return fleet.lines(ctx, shown)
 
 
 def _delete(ctx: Context, assets: Assets) -> Outcome:
-    names = look(ctx, assets).only_there
+    names = fleet.named(ctx, [one.only_there for one in look_everywhere(ctx, assets)])
     if not names:
         return passed("the host has no file that is not here")
     database, step = ctx.config.target.database, "assets.delete"
@@ -274,16 +308,20 @@ def _delete(ctx: Context, assets: Assets) -> Outcome:
             [f"type {database}: the console asks for it; headless: dixis run --from {step} --database {database}"],
         )
     ctx.record(DELETING, {"words": typed, "files": len(names)})
-    done = _rsync(ctx, delete_command(ctx, assets))
-    removed = [line for line in done.stdout.splitlines() if line.startswith("*deleting")]
+    done = fleet.each(ctx, lambda host: _rsync(host, delete_command(host, assets)).stdout.splitlines())
+    removed = fleet.named(ctx, [[line for line in lines if line.startswith("*deleting")] for lines in done])
     return passed(f"{len(names)} files removed on the host, and kept aside there", removed[:SHOWN])
 
 
 def _modes(ctx: Context, assets: Assets) -> Outcome:
-    changed: list[str] = []
-    for command in mode_commands(ctx, assets):
-        done = ctx.app_host.run(command, stop=ctx.stop, timeout=DAY)
-        changed += done.check(f"{command[0]} on {ctx.app_host.name}").stdout.splitlines()
+    def mend(host: Context) -> list[str]:
+        changed: list[str] = []
+        for command in mode_commands(host, assets):
+            done = host.app_host.run(command, stop=ctx.stop, timeout=DAY)
+            changed += done.check(f"{command[0]} on {host.app_host.name}").stdout.splitlines()
+        return changed
+
+    changed = fleet.named(ctx, fleet.each(ctx, mend))
     return passed(
         f"folders {assets.directory_mode}, files {assets.file_mode}"
         + (f", owner {assets.owner}" if assets.owner else "")
@@ -294,8 +332,8 @@ def _modes(ctx: Context, assets: Assets) -> Outcome:
 
 
 def _compare(ctx: Context, assets: Assets) -> Outcome:
-    command = compare_command(ctx, assets)
-    different = [line for line in _rsync(ctx, command).stdout.splitlines() if line.strip()]
+    done = fleet.each(ctx, lambda host: _rsync(host, compare_command(host, assets)).stdout.splitlines())
+    different = fleet.named(ctx, [[line for line in lines if line.strip()] for lines in done])
     count = len(files_below(assets.source))
     if different:
         return failed(
@@ -303,9 +341,8 @@ def _compare(ctx: Context, assets: Assets) -> Outcome:
             different[:SHOWN],
             ["run assets.sync and assets.modes again: dixis run --from assets.sync"],
         )
-    return passed(
-        f"{count} files equal on both sides, by checksum", ["$ " + shlex.join(command), "(it printed nothing)"]
-    )
+    commands = fleet.lines(ctx, lambda host: ["$ " + shlex.join(compare_command(host, assets))])
+    return passed(f"{count} files equal on both sides, by checksum", [*commands, "(it printed nothing)"])
 
 
 def _listed(host: Host, folder: str) -> dict[str, int]:
@@ -324,7 +361,9 @@ def _references(ctx: Context, assets: Assets) -> Outcome:
         )
     base = envfile.values(laravel.read_env(ctx)).get("APP_URL", "").rstrip("/")
     urls = [*assets.urls, *([f"{base}/storage/"] if base else [])]
-    there = _listed(ctx.app_host, destination(ctx, assets))
+    listed = fleet.each(ctx, lambda host: _listed(host.app_host, destination(host, assets)))
+    # Only what every host has is there for customers.
+    there = {path: size for path, size in listed[0].items() if all(path in other for other in listed[1:])}
     with reading(latest_snapshot(ctx)) as connection:
         unknown = references.unknown(connection, assets.columns)
         if unknown:

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dixis_tui.model import DixisError, StoppedError
+from dixis_tui.model import FAILED, DixisError, StoppedError
 
 
 class BackupError(DixisError):
     """A backup could not be written or does not read back."""
+
+    exit_code = FAILED
 
 
 def prepare(directory: Path) -> None:

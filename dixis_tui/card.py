@@ -44,7 +44,7 @@ def card(ctx: Context, config: str, people: Sequence[tuple[str, str]]) -> Iterat
     for host, ssh in zip(fleet.contexts(ctx), reached, strict=True):
         way = f":  ssh -p {ssh.port} {ssh.user}@{ssh.address}" if ssh else ", this machine:"
         yield f"  on {host.app_host.name}{way}"
-        yield f"    cd {shlex.quote(app.root)}"
+        yield f"    cd {shlex.quote(host.config.app.root)}"
         yield f"    {app.php} artisan down          # or: echo '{{\"status\": 503}}' > storage/framework/down"
         yield from (f"    {command}" for command in app.stop_workers)
         yield f"    cp -p {app.env_file} {app.env_file}.mysql"

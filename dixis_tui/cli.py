@@ -38,6 +38,7 @@ COMMANDS = {
     "report": Command("report", "report_command", "The whole run for the reviewers."),
     "backup": Command("backup", "backup", "Backups that were restored once: make, verify, restore, prune, schedule."),
     "health": Command("health", "health_command", "Is the database well? For cron, Nagios and Prometheus."),
+    "log": Command("log", "log_command", "Print the log of the run, or the commands it ran."),
     "card": Command("card", "card_command", "Print the rollback card: the way back on one page."),
     "monitor": Command("monitor", "monitor", "Watch the server: a line a sample, triggers of the rollback, exit code."),
     "sandbox": Command("sandbox", "sandbox", "A little world to rehearse in, on this machine."),

@@ -11,7 +11,12 @@ from typing import Any
 from dixis_tui.config import Config
 from dixis_tui.gate import Gate
 from dixis_tui.host import Host
-from dixis_tui.model import Outcome, Progress, StoppedError
+from dixis_tui.model import Level, Outcome, Progress, StoppedError
+from dixis_tui.pace import Pace
+
+
+def _nowhere(_text: str, _level: Level) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -22,8 +27,9 @@ class Context:
     local, app_host: this machine and the application's host (the same object when they are one); other_hosts: further
     web hosts of the same application.
     outcomes: the last outcome of every step that has ended. say: one line to the log, secrets removed.
+    log: the same with a level, for what is only worth reading when something is looked for, or needs attention.
     record: an event of the step itself into the journal, durable when it returns. stop: set when the operator
-    asked. gate: closed while the operator has paused.
+    asked. gate: closed while the operator has paused. pace: how hard the step may work.
     """
 
     config: Config
@@ -39,6 +45,8 @@ class Context:
     recorded: Callable[[str], list[Mapping[str, Any]]]
     stop: threading.Event
     gate: Gate = field(default_factory=Gate)
+    pace: Pace = field(default_factory=Pace)
+    log: Callable[[str, Level], None] = _nowhere
     other_hosts: tuple[Host, ...] = ()
 
     def fact(self, step_id: str, name: str) -> Any:

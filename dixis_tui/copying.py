@@ -10,7 +10,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from dixis_tui.catalogue import Table
 from dixis_tui.context import Context
 from dixis_tui.conversions import Converted
 from dixis_tui.model import DixisError, StoppedError
+from dixis_tui.pace import LOOK, MOST
 from dixis_tui.refusal import RangeRun, Refusal, TransferError
 from dixis_tui.rows import Block, Field, Keys, Range
 from dixis_tui.source import Snapshot, open_readonly
@@ -162,7 +163,7 @@ class Pool:
     def _say_again(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         what = error.what if isinstance(error, DixisError) else ""
-        self._ctx.say(f"{what}; trying again from the last checkpoint.")
+        self._ctx.log(f"{what}; trying again from the last checkpoint.", "warn")
 
     def _attempt(self, chosen: Sequence[Job], account: Account) -> None:
         self._ctx.check_stop()
@@ -174,16 +175,27 @@ class Pool:
         self._jobs = chosen
         for work in waiting:
             self._waiting.put(work)
-        count = min(self._ctx.config.data.streams, len(waiting))
-        if count:
-            with ThreadPoolExecutor(count, thread_name_prefix="copy") as executor:
-                streams = [executor.submit(self._stream, number, account) for number in range(1, count + 1)]
-            errors = [error for stream in streams if (error := stream.exception())]
-            for error in sorted(errors, key=_rank):
-                raise error
+        errors = [error for stream in self._streams(account) if (error := stream.exception())]
+        for error in sorted(errors, key=_rank):
+            raise error
         with connected(self._ctx.config.target) as target:
             for job in chosen:
                 carry_mark(target, job)
+
+    def _streams(self, account: Account) -> list[Future[None]]:
+        """Run streams until nothing waits: as many as the pace allows, more when it is raised meanwhile. A stream that
+        has begun is not ended when the pace is lowered: they take turns, chunk by chunk, so that each part goes on."""
+        streams: list[Future[None]] = []
+        with ThreadPoolExecutor(MOST, thread_name_prefix="copy") as executor:
+            while True:
+                running = [stream for stream in streams if not stream.done()]
+                room = 0 if self._failed.is_set() else self._ctx.pace.streams - len(running)
+                for _ in range(min(room, self._waiting.qsize())):
+                    running.append(executor.submit(self._stream, len(streams) + 1, account))
+                    streams.append(running[-1])
+                if not running:
+                    return streams
+                wait(running, LOOK, FIRST_COMPLETED)
 
     def _plan(
         self, source: sqlite3.Connection, target: TargetConnection, chosen: Sequence[Job]
@@ -235,9 +247,9 @@ class Pool:
             ):
                 execute(target, "SET SESSION foreign_key_checks = 0")
                 for work, block in encoded:
-                    self._check_stop()
-                    sent = self._store(target, work, block, encoded)
-                    account.add(work.job.name, sent.rows, sent.size, number)
+                    with self._ctx.pace.turn(self._check_stop):
+                        sent = self._store(target, work, block, encoded)
+                        account.add(work.job.name, sent.rows, sent.size, number)
         except BaseException:
             self._failed.set()
             raise
@@ -353,6 +365,7 @@ def send(target: TargetConnection, job: Job, stream: Iterator[bytes], *, load: b
     if load:
         return target.load(rows.load_statement(job.name, job.fields), stream)
     head = rows.insert_statement(job.name, job.fields)
+    target.tell("sql", f"{head.decode()} …")
     stored = warnings = 0
     for block in stream:
         try:

@@ -108,7 +108,7 @@ class Server:
         self._local = target.host in ("127.0.0.1", "::1", "localhost")
         self._connection = connect(asks)
         try:
-            self._connection.answer_within(target.connect_timeout)
+            self._connection.wait_at_most(target.connect_timeout)
             self._set_up(refused)
         except BaseException:
             self._connection.close()

@@ -348,7 +348,7 @@ def _switch_preview(ctx: Context) -> list[str]:
     def shown(host: Context) -> list[str]:
         text = laravel.read_env(host)
         return [
-            f"{host.app_host.name}: keep a copy: {laravel.saved_env_path(ctx)} (same mode and owner)",
+            f"{host.app_host.name}: keep a copy: {laravel.saved_env_path(host)} (same mode and owner)",
             f"write {laravel.env_path(host)}, all other lines as they are:",
             *(f"  {line}" for line in laravel.shown_changes(laravel.target_env(host, text))),
         ]
@@ -357,9 +357,13 @@ def _switch_preview(ctx: Context) -> list[str]:
 
 
 def _switch(ctx: Context) -> Outcome:
-    path, saved = laravel.env_path(ctx), laravel.saved_env_path(ctx)
-    kept = {event.get("host", ctx.app_host.name) for event in ctx.recorded(SWITCHED) if event["path"] == saved}
     hosts = fleet.contexts(ctx)
+    kept = {
+        host.app_host.name
+        for host in hosts
+        for event in ctx.recorded(SWITCHED)
+        if event["path"] == laravel.saved_env_path(host) and event.get("host", ctx.app_host.name) == host.app_host.name
+    }
     texts = fleet.each(ctx, laravel.read_env)
     changes = [laravel.target_env(host, text) for host, text in zip(hosts, texts, strict=True)]
     if not kept:
@@ -370,7 +374,8 @@ def _switch(ctx: Context) -> Outcome:
     already = [host.app_host.name for host, text, wanted in fresh if wanted.items() <= envfile.values(text).items()]
     if already:
         return failed(
-            f"{path} on {', '.join(already)} already leads to the target, and this run holds no copy of the one before",
+            f"{ctx.config.app.env_file} on {', '.join(already)} already leads to the target, and this run holds no copy"
+            " of the one before",
             (),
             [
                 "put the SQLite settings back into it, so that a copy for the rollback can be kept",
@@ -378,32 +383,40 @@ def _switch(ctx: Context) -> Outcome:
             ],
         )
     for host, text, _ in fresh:
-        laravel.note_caches(host)
-        host.app_host.copy(path, saved)
-        name = host.app_host.name
-        ctx.record(SWITCHED, {"path": saved, "sha256": laravel.digest(text), "environment": path, "host": name})
-    switched = {
-        host.app_host.name: envfile.changed(text, wanted)
-        for host, text, wanted in zip(hosts, texts, changes, strict=True)
-    }
-
-    def write(host: Context) -> None:
-        text = switched[host.app_host.name]
-        host.app_host.write(path, text.encode())
-        host.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
-        if laravel.read_env(host) != text:
-            raise DixisError(
-                f"{path} on {host.app_host.name} does not read back as written.",
-                safe="the shop is closed, and the saved copy leads back",
-                next_step="find out what else writes it; then run this step again, or the rollback",
-            )
-
-    before = {host.app_host.name: text for host, text in zip(hosts, texts, strict=True)}
-    fleet.each(ctx, write, undo=lambda host: host.app_host.write(path, before[host.app_host.name].encode()))
-    return passed(
-        f"{ctx.config.app.env_file} leads to MySQL",
-        fleet.named(ctx, [[f"copy kept: {saved}", *laravel.shown_changes(wanted)] for wanted in changes]),
+        _save(host, text)
+    before = dict(zip((host.app_host.name for host in hosts), texts, strict=True))
+    fleet.each(
+        ctx,
+        lambda host: _write_env(host, before[host.app_host.name]),
+        undo=lambda host: host.app_host.write(laravel.env_path(host), before[host.app_host.name].encode()),
     )
+    told = [
+        [f"copy kept: {laravel.saved_env_path(host)}", *laravel.shown_changes(wanted)]
+        for host, wanted in zip(hosts, changes, strict=True)
+    ]
+    return passed(f"{ctx.config.app.env_file} leads to MySQL", fleet.named(ctx, told))
+
+
+def _save(host: Context, text: str) -> None:
+    """Keep a copy of the environment file beside it, and what it must be, before anything is switched."""
+    laravel.note_caches(host)
+    path, saved = laravel.env_path(host), laravel.saved_env_path(host)
+    host.app_host.copy(path, saved)
+    name = host.app_host.name
+    host.record(SWITCHED, {"path": saved, "sha256": laravel.digest(text), "environment": path, "host": name})
+
+
+def _write_env(host: Context, before: str) -> None:
+    path = laravel.env_path(host)
+    text = envfile.changed(before, laravel.target_env(host, before))
+    host.app_host.write(path, text.encode())
+    host.app_host.remove(join(host.config.app.root, laravel.TRIAL_ENV))
+    if laravel.read_env(host) != text:
+        raise DixisError(
+            f"{path} on {host.app_host.name} does not read back as written.",
+            safe="the shop is closed, and the saved copy leads back",
+            next_step="find out what else writes it; then run this step again, or the rollback",
+        )
 
 
 def caches_preview(ctx: Context) -> list[str]:
@@ -495,7 +508,14 @@ def _open(ctx: Context) -> Outcome:
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )
-    fleet.each(ctx, laravel.go_up)
+    try:
+        fleet.each(ctx, laravel.go_up, undo=laravel.go_down)
+    except fleet.FleetError as error:
+        raise DixisError(
+            f"Not every web host could be opened: {error.what}",
+            safe=f"closed again where it had worked ({error.safe}); what was written meanwhile is on MySQL",
+            next_step="mend artisan there and run this step again, take that host out of [[hosts]], or roll back",
+        ) from error
     ctx.record("window-closed", {})
     return passed("the shop is open, on MySQL")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeVar
 
+from dixis_tui.config import Config, Host, WebHost
 from dixis_tui.context import Context
-from dixis_tui.model import DixisError, StoppedError
+from dixis_tui.model import DixisError, Level, StoppedError
 
 T = TypeVar("T")
 
@@ -18,16 +20,27 @@ class FleetError(DixisError):
 
 
 def contexts(ctx: Context) -> list[Context]:
-    """The context as each web host's own; with several, what is said there begins with the host's name."""
+    """The context as each web host's own: its name before what is said there, its folder, its way in by SSH."""
 
     def speaker(name: str) -> Callable[[str], None]:
         return lambda text: ctx.say(f"{name}: {text}")
 
+    def logger(name: str) -> Callable[[str, Level], None]:
+        return lambda text, level: ctx.log(f"{name}: {text}", level)
+
     if not ctx.other_hosts:
         return [ctx]
+    configs = [ctx.config.model_copy(update={"hosts": ()}), *(_config(ctx.config, one) for one in ctx.config.hosts)]
+    hosts = (ctx.app_host, *ctx.other_hosts)
     return [
-        replace(ctx, app_host=host, other_hosts=(), say=speaker(host.name)) for host in (ctx.app_host, *ctx.other_hosts)
+        replace(ctx, config=config, app_host=host, other_hosts=(), say=speaker(host.name), log=logger(host.name))
+        for config, host in zip(configs, hosts, strict=True)
     ]
+
+
+def _config(config: Config, host: WebHost) -> Config:
+    app = config.app.model_copy(update={"root": host.root or config.app.root})
+    return config.model_copy(update={"app": app, "host": Host(ssh=host.ssh), "hosts": ()})
 
 
 def each(ctx: Context, work: Callable[[Context], T], *, undo: Callable[[Context], object] | None = None) -> list[T]:
@@ -49,6 +62,8 @@ def each(ctx: Context, work: Callable[[Context], T], *, undo: Callable[[Context]
     if not errors:
         return [answers[number] for number in range(len(hosts))]
     left = _taken_back([hosts[number] for number in answers], undo) if undo else ""
+    if left:
+        ctx.say(left)
     stopped = next((error for error in errors.values() if isinstance(error, StoppedError)), None)
     if stopped is not None or len(hosts) == 1:
         raise stopped or errors[0]
@@ -61,11 +76,11 @@ def each(ctx: Context, work: Callable[[Context], T], *, undo: Callable[[Context]
 
 
 def _taken_back(hosts: Iterable[Context], undo: Callable[[Context], object]) -> str:
-    """Undo on these hosts; what there is to say about it."""
+    """Undo on these hosts, even when the operator has asked to stop; what there is to say about it."""
     done, failed = [], []
     for host in hosts:
         try:
-            undo(host)
+            undo(replace(host, stop=threading.Event()))
             done.append(host.app_host.name)
         except DixisError as error:
             failed.append(f"{host.app_host.name} could not be taken back: {error.what}")

@@ -7,7 +7,6 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -30,7 +29,7 @@ PROBES = 5
 # The server ended a question that took too long: MySQL's word, MariaDB's, and both servers' for a killed one.
 TOO_LONG = (3024, 1969, 1317)
 SYNTAX, DENIED = 1064, (1227, 1044, 1142)
-OWN, TRIAL = "\\_dixis\\_%", "dixis\\_try\\_%"
+OWN, TRIAL = r"\_dixis\_%", r"dixis\_try\_%"
 LARGEST = {"tinyint": 2**7, "smallint": 2**15, "mediumint": 2**23, "int": 2**31, "bigint": 2**63}
 # From here on the last numbers go within days, not months.
 NUMBERS_FAIL_PERCENT = 95.0
@@ -78,6 +77,8 @@ def examine(config: Config, now: Callable[[], datetime] = clock) -> list[Reading
     begun = time.perf_counter()
     try:
         connection = connect(target)
+        patient = Patient(config, connection, now(), time.perf_counter() - begun)
+        _bound(patient)
     except DixisError as error:
         found.append(
             Reading(
@@ -90,27 +91,21 @@ def examine(config: Config, now: Callable[[], datetime] = clock) -> list[Reading
         )
         found += [_skipped(name, "not asked: there is no connection") for name in ASKED if name != "connection"]
     else:
-        patient = Patient(config, connection, now(), time.perf_counter() - begun)
         try:
-            with _bounded(patient):
-                found += [_asked(name, partial(question, patient)) for name, question in ASKED.items()]
+            found += [_asked(name, partial(question, patient)) for name, question in ASKED.items()]
         finally:
             connection.close()
     return found + [_asked(name, partial(question, config, now())) for name, question in HERE.items()]
 
 
-@contextmanager
-def _bounded(patient: Patient) -> Iterator[None]:
+def _bound(patient: Patient) -> None:
     """No question of this session takes longer than all of them may."""
     connection, limit = patient.connection, patient.config.health.timeout
     connection.wait_at_most(limit)
-    if connection.flavour == "MariaDB":
-        execute(connection, f"SET SESSION max_statement_time = {limit}")
-    else:
-        execute(connection, f"SET SESSION max_execution_time = {limit * 1000}")
+    _limit(connection, limit)
+    if connection.flavour == "MySQL":
         # Figures of sizes and next numbers as they are, not as they were yesterday.
         execute(connection, "SET SESSION information_schema_stats_expiry = 0")
-    yield
 
 
 def _asked(name: str, question: Callable[[], Reading]) -> Reading:
@@ -269,14 +264,21 @@ def _leftovers(patient: Patient) -> Reading:
     rows = query(
         connection,
         "SELECT table_name, TIMESTAMPDIFF(DAY, create_time, NOW()) FROM information_schema.tables"
-        f" WHERE table_schema = DATABASE() AND table_name LIKE {_pattern(OWN)}",
+        f" WHERE table_schema = DATABASE() AND table_name LIKE {literal(OWN)}",
     )
     days = patient.config.health.leftover_days
     tables = [(str(name), int(age)) for name, age in rows if age is not None and int(age) >= days]
     old = [f"table {name}, {age} days old" for name, age in tables]
     undo = [f"once nobody rolls back any more: DROP TABLE {identifier(name)};" for name, _ in tables]
     databases = scratch.leftovers(connection)
-    databases += [str(row[0]) for row in query(connection, f"SHOW DATABASES LIKE {_pattern(TRIAL)}")]
+    databases += [
+        str(row[0])
+        for row in query(
+            connection,
+            f"SELECT table_schema FROM information_schema.tables WHERE table_schema LIKE {literal(TRIAL)}"
+            " GROUP BY table_schema HAVING MIN(create_time) < NOW() - INTERVAL 1 HOUR",
+        )
+    ]
     old += [f"database {name}" for name in databases]
     undo += [f"DROP DATABASE {identifier(name)};" for name in databases]
     metrics = {"leftovers": len(old)}
@@ -286,11 +288,6 @@ def _leftovers(patient: Patient) -> Reading:
         )
     young = f"; {len(rows)} tables of the migration stay for now" if rows else ""
     return _reading("leftovers", Status.PASS, f"nothing left behind{young}", metrics=metrics)
-
-
-def _pattern(text: str) -> str:
-    """A pattern of LIKE as a literal: its backslashes are for LIKE, not for the literal."""
-    return literal(text).replace("\\\\", "\\")
 
 
 def _certificate(patient: Patient) -> Reading:

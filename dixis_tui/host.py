@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING
 
 from dixis_tui import config
 from dixis_tui.model import DixisError, StoppedError
+from dixis_tui.ran import ran
 
 if TYPE_CHECKING:
     import paramiko
@@ -168,6 +169,7 @@ class LocalHost(Host):
         on_line: OnLine | None = None,
         stop: threading.Event | None = None,
     ) -> Completed:
+        _tell(self.name, argv, cwd)
         try:
             process = subprocess.Popen(
                 argv,
@@ -208,6 +210,7 @@ class LocalHost(Host):
             raise self._error("read", path, error) from error
 
     def write(self, path: str, data: bytes, *, mode: int = 0o600) -> None:
+        ran("file", self.name, f"write {path}, {len(data)} bytes")
         target = Path(path).resolve()
         temporary = target.with_name(f"{target.name}{TEMPORARY}{secrets.token_hex(4)}")
         try:
@@ -357,6 +360,7 @@ class SshHost(Host):
         on_line: OnLine | None = None,
         stop: threading.Event | None = None,
     ) -> Completed:
+        _tell(self.name, argv, cwd)
         # The shell says its process id first and becomes the command, so that the command can be ended from outside.
         command = f"echo $$; exec {shlex.join(argv)}"
         if cwd is not None:
@@ -402,6 +406,7 @@ class SshHost(Host):
             file.write(data)
             return len(data)
 
+        ran("file", self.name, f"write {path}, {len(data)} bytes")
         self._replace(path, mode, send)
 
     def store(self, source: Path, path: str, *, mode: int = 0o600) -> None:
@@ -413,6 +418,7 @@ class SshHost(Host):
                     sent += len(block)
             return sent
 
+        ran("file", self.name, f"store {source} as {path}")
         self._replace(path, mode, send)
 
     def _replace(self, path: str, mode: int, send: Callable[[paramiko.SFTPFile], int]) -> None:
@@ -485,6 +491,7 @@ class SshHost(Host):
         )
 
     def fetch(self, path: str, destination: Path) -> None:
+        ran("file", self.name, f"fetch {path} as {destination}")
         temporary = destination.with_name(f"{destination.name}{TEMPORARY}{secrets.token_hex(4)}")
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -538,6 +545,10 @@ def open_host(settings: config.Host) -> Host:
 def join(root: str, path: str) -> str:
     """A path on a host: path itself when absolute, else below root."""
     return posixpath.join(root, path)
+
+
+def _tell(name: str, argv: Sequence[str], cwd: str | None) -> None:
+    ran("shell", name, f"cd {shlex.quote(cwd)} && {shlex.join(argv)}" if cwd else shlex.join(argv))
 
 
 class _Collector:

@@ -50,6 +50,8 @@ PLACING = "home-placing"
 KEPT = "source-kept"
 # The operator agreed to an action: data has the steps, and the database's name where it had to be typed.
 CONFIRMED = "confirmed"
+# The operator had the work go slower or faster: data has from what to what, in words.
+PACED = "pace-changed"
 # A fact of a skipped check: the step that was not well, whose next answer opens it again.
 WAITS_FOR = "waits_for"
 # Indexes were dropped for a load, by the number of the round; a round has ended when all were put back.

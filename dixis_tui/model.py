@@ -92,6 +92,10 @@ class Status(StrEnum):
 _GLYPHS = dict(zip(Status, "·…~✓!✗?–»", strict=True))
 
 
+Level = Literal["debug", "info", "warn", "error"]
+LEVELS: tuple[Level, ...] = ("debug", "info", "warn", "error")
+
+
 class Example(BaseModel):
     """One row of a finding. key: how to find it again, `id = 7`; value: what it holds there."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -43,6 +44,8 @@ LINE_BYTES = 38
 # Differences of a table that are shown; all are counted.
 SHOWN = 100
 AHEAD = 2
+# Sums of hashes are kept in 64 bits.
+HASHES = 1 << 64
 T = TypeVar("T")
 # A row's values as bytes, None for NULL.
 Values = tuple[bytes | None, ...]
@@ -60,7 +63,8 @@ class Converted(BaseModel):
 
 class TableProof(BaseModel):
     """What came of comparing one table. rows_source: after conversions, without rows set aside; rows_target: None when
-    the target has no such table. differences: the first ones; message: why it could not be compared.
+    the target has no such table. differences: the first ones; message: why it could not be compared. hash_source,
+    hash_target: all rows' hashes added up, salted anew for each comparison; seconds: what it took.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,6 +77,9 @@ class TableProof(BaseModel):
     differences_total: int = 0
     conversions: tuple[Converted, ...] = ()
     message: str = ""
+    hash_source: str = ""
+    hash_target: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -350,6 +357,11 @@ def _count(answer: Sums | set[str] | None) -> int:
     return answer.count if isinstance(answer, Sums) else len(answer or ())
 
 
+def _total(answer: Sums | set[str]) -> int:
+    """The hashes of rows added up; a row without one counts as 0, as on the target."""
+    return answer.total if isinstance(answer, Sums) else sum(int(line.partition(" ")[2] or "0", 16) for line in answer)
+
+
 def _by_key(span: Span, mine: set[str], theirs: set[str]) -> Unlike:
     here = {int(line.partition(" ")[0]) for line in mine - theirs}
     there = {int(line.partition(" ")[0]) for line in theirs - mine}
@@ -386,6 +398,7 @@ class Sides:
         self._thread = thread
         self._size = segment_rows
         self.count = Counter[str]()
+        self.total = Counter[str]()
 
     def ask(self, question: Callable[..., T], *arguments: Any) -> T:
         """What the target's side answers."""
@@ -408,15 +421,16 @@ class Sides:
             span, listed, asked = waiting.popleft()
             mine = self.source.lines(span) if listed else self.source.sums(span)
             theirs = asked.result()
-            rows_here, rows_there = _count(mine), _count(theirs)
+            rows_here = _count(mine)
             differs = mine != theirs
-            if theirs is None:
-                rows_there = self.ask(self.target.sums, span).count
+            summed = self.ask(self.target.sums, span) if theirs is None else theirs
+            rows_there = _count(summed)
             if differs:
                 for part in self._listed(span, rows_here, rows_there, mine, theirs):
                     if part:
                         yield part
             self.count.update(source=rows_here, target=rows_there)
+            self.total.update(source=_total(mine), target=_total(summed))
             listing = differs and self.table.keyed
             between(rows_here)
 
@@ -602,6 +616,7 @@ class Comparison:
         sides = Sides(source, connection, thread, table, zone, self.segment_rows)
         found: list[Difference] = []
         total = done = 0
+        began = time.monotonic()
 
         def between(count: int) -> None:
             nonlocal done
@@ -628,4 +643,7 @@ class Comparison:
             differences=tuple(found),
             differences_total=total,
             conversions=tuple(Converted(column=rule.column, rule=rule.rule, rows=n) for rule, n in counted),
+            hash_source=f"{sides.total['source'] % HASHES:016x}",
+            hash_target=f"{sides.total['target'] % HASHES:016x}",
+            seconds=round(time.monotonic() - began, 3),
         )

@@ -23,6 +23,7 @@ from dixis_tui import conversions, normalise, rows, since
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, FULL, TRANSIENT, Job, carry_mark, parts, reading_jobs, send
 from dixis_tui.model import Progress, Status
+from dixis_tui.pace import Breather
 from dixis_tui.proof import SEGMENT_ROWS, Compared, Sides, Span, Unlike, batches, target_snapshot
 from dixis_tui.refusal import KeysRun, Refusal, TransferError
 from dixis_tui.rows import Keys, Range
@@ -103,6 +104,7 @@ class Resync:
     ) -> tuple[list[Unlike], Written]:
         job = sides.table.job
         written, done = Written(), 0
+        breathe = Breather(self._ctx.pace, self._ctx.check_stop)
         touched: list[Unlike] = []
         fresh: list[str] = []
         changed: list[int] = []
@@ -110,7 +112,7 @@ class Resync:
         def between(count: int) -> None:
             nonlocal done
             done += count
-            self._ctx.check_stop()
+            breathe()
             note = f"compared; {written}"
             self._ctx.progress(Progress(self._step, job.name, min(done, job.total), job.total, note=note))
 
@@ -177,7 +179,8 @@ class Resync:
                 if error.code != ER.DUP_ENTRY:
                     raise
                 writer.rollback()
-                execute(writer, f"DELETE FROM {name} WHERE {key} IN ({', '.join(map(str, keys))})")
+                shown = f"DELETE FROM {name} WHERE {key} IN (…)"
+                execute(writer, f"DELETE FROM {name} WHERE {key} IN ({', '.join(map(str, keys))})", show=shown)
                 left += addresses
             execute(writer, f"DELETE FROM {other}")
             _commit(writer, job)
@@ -271,7 +274,8 @@ def _look_again(sides: Sides, unlike: Unlike) -> None:
 
 
 def _delete_where(writer: TargetConnection, table: Compared, condition: str) -> None:
-    execute(writer, f"DELETE FROM {identifier(table.name)} WHERE {condition}", show=f"{table.name}: deleting rows")
+    name = identifier(table.name)
+    execute(writer, f"DELETE FROM {name} WHERE {condition}", show=f"DELETE FROM {name} WHERE …")
     _commit(writer, table.job)
 
 

@@ -353,38 +353,30 @@ def _newest_snapshot(ctx: Context) -> Snapshot:
     )
 
 
-def _saved(ctx: Context) -> dict[str, Mapping[str, Any]]:
-    """What was recorded when the application was switched, this time, by the name of the host."""
-    path = laravel.saved_env_path(ctx)
-    first: dict[str, Mapping[str, Any]] = {}
-    for event in ctx.recorded(SWITCHED):
-        if event["path"] == path:
-            first.setdefault(event.get("host", ctx.app_host.name), event)
-    return first
+def _saved(host: Context) -> Mapping[str, Any] | None:
+    """What was recorded when the application on this host was switched, this time; None when it was not."""
+    path, name = laravel.saved_env_path(host), host.app_host.name
+    return next((e for e in host.recorded(SWITCHED) if e["path"] == path and e.get("host", name) == name), None)
 
 
 def _environment_preview(ctx: Context) -> list[str]:
-    saved = _saved(ctx)
-    path = laravel.env_path(ctx)
-    if not saved:
-        return [f"{path} was not switched by this run: check that it leads to SQLite"]
-    return [
-        f"{name}: put {event['path']} back as {path}, keeping what is there now beside it"
-        for name, event in saved.items()
-    ]
+    def shown(host: Context) -> list[str]:
+        path, saved = laravel.env_path(host), _saved(host)
+        if saved is None:
+            return [f"{host.app_host.name}: {path} was not switched by this run: it is left as it is"]
+        return [f"{host.app_host.name}: put {saved['path']} back as {path}, keeping what is there now beside it"]
+
+    return fleet.lines(ctx, shown)
 
 
 def _environment(ctx: Context) -> Outcome:
-    path = laravel.env_path(ctx)
-    saved = _saved(ctx)
-
     def put_back(host: Context) -> list[str]:
-        host.app_host.remove(join(ctx.config.app.root, laravel.TRIAL_ENV))
-        event = saved.get(host.app_host.name)
-        return [] if event is None else _put_back(host, path, event)
+        host.app_host.remove(join(host.config.app.root, laravel.TRIAL_ENV))
+        saved = _saved(host)
+        return [] if saved is None else _put_back(host, laravel.env_path(host), saved)
 
     told = fleet.each(ctx, put_back)
-    if saved:
+    if any(told):
         return passed(f"{ctx.config.app.env_file} is the one from before the cutover", fleet.named(ctx, told))
     return passed(f"{ctx.config.app.env_file} was never switched by this run, and was left as it is")
 

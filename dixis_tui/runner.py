@@ -12,17 +12,21 @@ import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime
-from typing import Any, TextIO, TypeVar
+from fractions import Fraction
+from typing import Any, TypeVar
 
-from dixis_tui import glance, live, outline, people, signatures
+from dixis_tui import glance, live, log, outline, people, ran, signatures
+from dixis_tui.commandlog import CommandLog
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
 from dixis_tui.host import Host, LocalHost, SshHost, open_host
 from dixis_tui.journal import (
     CONFIRMED,
+    PACED,
     WAITS_FOR,
     Event,
     Journal,
@@ -34,18 +38,23 @@ from dixis_tui.journal import (
     interrupted,
     now,
 )
-from dixis_tui.model import FAILED, DixisError, Example, Finding, Kind, Outcome, Progress, Status, StoppedError, skipped
+from dixis_tui.log import LogFile
+from dixis_tui.log import LogLine as LogLine
+from dixis_tui.model import (
+    FAILED,
+    DixisError,
+    Example,
+    Finding,
+    Kind,
+    Level,
+    Outcome,
+    Progress,
+    Status,
+    StoppedError,
+    skipped,
+)
+from dixis_tui.pace import Pace
 from dixis_tui.step import Phase, Plan, Step
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """A line for the log pane: when (ISO 8601 UTC), which step spoke (empty for the console), what."""
-
-    at: str
-    step: str
-    text: str
-
 
 T = TypeVar("T")
 Notice = Event | Progress | LogLine
@@ -73,6 +82,7 @@ class Runner:
         self.operator = config.run.operator or getpass.getuser()
         self.stop = threading.Event()
         self.gate = Gate()
+        self.pace = Pace(config.data.streams, config.assets.bandwidth_kib if config.assets else 0)
         self._listeners: list[Listener] = []
         self._running: dict[str, None] = {}
         self._recording = threading.RLock()
@@ -80,7 +90,9 @@ class Runner:
         self._app_host: Host = open_host(config.host) if config.host.ssh else self._local
         self._other_hosts = tuple(SshHost(one.ssh) for one in config.hosts)
         self._lock = Lock(self.run_dir)
-        self._log: TextIO | None = None
+        self._log: LogFile | None = None
+        self._commands: CommandLog | None = None
+        self._hearing = ExitStack()
         self._publisher: live.Publisher | None = None
         self._published = live.Reader(self.run_dir)
         self._live = live.Live()
@@ -89,22 +101,23 @@ class Runner:
             self._lock.acquire(self.operator)
         self._journal = Journal(self.run_dir, create=not watch)
         if not watch:
-            self._log = (self.run_dir / "console.log").open("a", encoding="utf-8", buffering=1)
+            self._log = LogFile(self.run_dir, self._redact)
+            self._commands = CommandLog(self.run_dir, self._redact, lambda: self.running or "")
+            self._hearing.enter_context(ran.heard_by(self._commands.hear))
             if not self._journal.events:
-                self._journal.append(
-                    "run-opened",
-                    {
-                        "run_id": uuid.uuid4().hex[:12],
-                        "name": config.run.name,
-                        "environment": config.run.environment,
-                        "operator": self.operator,
-                    },
-                )
-            self._journal.append("console-attached", {"operator": self.operator})
+                opened = {
+                    "run_id": uuid.uuid4().hex[:12],
+                    "name": config.run.name,
+                    "environment": config.run.environment,
+                    "operator": self.operator,
+                }
+                self._log.write(log.of_event(self._journal.append("run-opened", opened)))
+            attached = self._journal.append("console-attached", {"operator": self.operator})
+            self._log.write(log.of_event(attached))
             self._publish()
             planned = outline.of(plan, config)
             if outline.recorded(self._journal.events) != planned:
-                self._journal.append(outline.PLAN, planned.model_dump(mode="json"))
+                self._log.write(log.of_event(self._journal.append(outline.PLAN, planned.model_dump(mode="json"))))
         self._was_driven = self.driven()
         self._state = self._folded()
         if not watch:
@@ -128,6 +141,9 @@ class Runner:
             host.close()
         if self._publisher:
             self._publisher.close()
+        self._hearing.close()
+        if self._commands:
+            self._commands.close()
         self._journal.close()
         self._lock.release()
         if self._log:
@@ -191,11 +207,11 @@ class Runner:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def say(self, text: str, step: str = "") -> None:
+    def say(self, text: str, step: str = "", level: Level = "info") -> None:
         """A line for the log, with every known secret taken out."""
-        line = LogLine(datetime.now(UTC).isoformat(timespec="seconds"), step, self._redact(text))
-        if self._log and not self._log.closed:
-            self._log.write(f"{line.at} {line.step or '-'} {line.text}\n")
+        line = LogLine(datetime.now(UTC).isoformat(timespec="milliseconds"), step, self._redact(text), level)
+        if self._log:
+            self._log.write(line)
         self._tell(line)
 
     def abandon(self) -> None:
@@ -286,7 +302,9 @@ class Runner:
         """Exactly what an action would do, secrets taken out; empty for other kinds. Raises what the step raises."""
         if step.preview is None:
             return []
-        return [line for text in step.preview(self._context(step.id)) for line in self._redact(text).splitlines()]
+        with ran.by_step(step.id):
+            lines = step.preview(self._context(step.id))
+        return [line for text in lines for line in self._redact(text).splitlines()]
 
     def word(self, steps: Sequence[Step]) -> str:
         """What the operator must type before these steps run, beyond what production asks; empty for nothing."""
@@ -327,7 +345,7 @@ class Runner:
         try:
             self.record("step-started", {"step": step.id})
             try:
-                outcome = await asyncio.get_running_loop().run_in_executor(pool, step.work, self._context(step.id))
+                outcome = await asyncio.get_running_loop().run_in_executor(pool, self._work, step)
             except StoppedError:
                 self.record("step-interrupted", {"step": step.id})
                 raise
@@ -335,17 +353,52 @@ class Runner:
                 outcome = _outcome_of(step, error)
             except Exception as error:
                 outcome = _outcome_of(step, error)
-                self.say(f"unexpected {type(error).__name__}: {error}", step.id)
+                self.say(f"unexpected {type(error).__name__}: {error}", step.id, "error")
             outcome = self._redacted(outcome)
             self.record("step-finished", {"step": step.id, "outcome": outcome.model_dump(mode="json")})
             self._end_rollback()
             return outcome
         finally:
             self._running.pop(step.id, None)
+            if self._commands:
+                self._commands.end(step.id)
             if not self._running:
                 self.gate.resume()
             if self._publisher:
                 self._publisher.state(self.running, paused=self.gate.paused)
+
+    def _work(self, step: Step) -> Outcome:
+        """Do a step's work, in a thread."""
+        assert step.work is not None
+        with ran.by_step(step.id):
+            return step.work(self._context(step.id))
+
+    def slower(self) -> bool:
+        """Let the running step and those behind it do less at once; False when it is least already."""
+        return self._paced(self.pace.slower)
+
+    def faster(self) -> bool:
+        """Let the running step and those behind it do more at once; False when it is most already."""
+        return self._paced(self.pace.faster)
+
+    def begin_at(self, streams: int) -> None:
+        """The operator wants another number of streams than the configuration has, to begin with."""
+        self._paced(lambda: self.pace.set(Fraction(streams)))
+
+    def limit_bandwidth(self, kib: int) -> None:
+        """KiB a second for rsync the next time it starts; 0 for all there is."""
+        before, self.pace.bandwidth_kib = self.pace.bandwidth_kib, kib
+        told = [f"{number} KiB/s" if number else "no limit" for number in (before, kib)]
+        self.record(PACED, {"step": self.running or "", "name": self.operator, "from": told[0], "to": told[1]})
+
+    def _paced(self, change: Callable[[], bool | None]) -> bool:
+        before = str(self.pace)
+        change()
+        if str(self.pace) == before:
+            return False
+        data = {"step": self.running or "", "name": self.operator, "from": before, "to": str(self.pace)}
+        self.record(PACED, data)
+        return True
 
     def pause(self) -> None:
         """Let the running step hold at its next safe point; what is in flight is finished first."""
@@ -606,6 +659,8 @@ class Runner:
         with self._recording:
             added = self._journal.append(kind, data, at=at)
             self._state = advance(self._state, added)
+        if self._log:
+            self._log.write(log.of_event(added))
         self._tell(added)
 
     def _allow_writing(self) -> None:
@@ -630,6 +685,8 @@ class Runner:
             recorded=lambda kind: [event.data for event in self._journal.events if event.kind == kind],
             stop=self.stop,
             gate=self.gate,
+            pace=self.pace,
+            log=lambda text, level: self.say(text, step_id, level),
         )
 
     def _tell(self, notice: Notice) -> None:

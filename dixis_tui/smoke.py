@@ -21,7 +21,7 @@ from dixis_tui import fleet, laravel
 from dixis_tui.config import Smoke, Url
 from dixis_tui.context import Context
 from dixis_tui.model import DixisError, Outcome, failed, passed
-from dixis_tui.target import connected, query
+from dixis_tui.target import TargetError, connected, query
 
 LONGEST = 5 << 20  # bytes of an answer that are looked at
 PASS_SECONDS = 600
@@ -49,7 +49,11 @@ def check(ctx: Context) -> Outcome:
             line = f"{laravel.shown(host, text)}: {done or 'ended well'}"
             (bad if done else good).append(line)
     for question in settings.queries:
-        found = _answer(ctx, question.sql)
+        try:
+            found = _answer(ctx, question.sql)
+        except TargetError as error:
+            bad.append(f"{question.title}: {error.what}")
+            continue
         right = found == question.answer
         line = f"{question.title}: {found}" + ("" if right else f", not {question.answer}")
         (good if right else bad).append(line)

@@ -5,9 +5,10 @@ Only the loader's own connection has LOAD DATA LOCAL switched on, and it serves 
 
 from __future__ import annotations
 
+import io
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,6 +19,8 @@ from pymysql.constants import CR, ER
 
 from dixis_tui import config
 from dixis_tui.model import DixisError
+from dixis_tui.patience import PatientReader
+from dixis_tui.ran import Kind, ran
 
 if TYPE_CHECKING:
     _Connection = Connection[Any]
@@ -32,6 +35,10 @@ SQL_MODE = (
     "NO_ENGINE_SUBSTITUTION"
 )
 OLDEST: Mapping[Flavour, tuple[int, int]] = {"MySQL": (8, 0), "MariaDB": (10, 6)}
+# A server that refuses one more connection works on those it has.
+BUSY = (ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED)
+# Statements that change nothing but how this session behaves.
+OF_THE_SESSION = ("SET NAMES ", "SET SESSION ", "START TRANSACTION ")
 # Bytes of a stream sent in one packet; larger ones measured no faster.
 PACKET = 1 << 20
 FACTS = (
@@ -136,6 +143,8 @@ def connect(
 ) -> TargetConnection:
     """A connection with its session settings stated and read back; autocommit is off.
 
+    An answer may take as long as the server works on it: after [target] answer_timeout seconds of silence that is asked
+    over another connection.
     admin: with the [target.admin] account. database: None for none, empty for the target's own.
     local_infile: for the loader only. Raises TargetError, ConfigError when the password is not to be had.
     """
@@ -146,22 +155,23 @@ def connect(
         user, password = target.admin.user, target.admin.password
     secret = password.resolve(f"password of {user}")
     context = tls_context(target.tls) if target.tls.mode == "verify" else None
-    options: dict[str, Any] = {"ssl": context} if context else {"ssl_disabled": True}
+    options: dict[str, Any] = {
+        "host": target.host,
+        "port": target.port,
+        "user": user,
+        "password": secret.encode(),
+        "database": target.database if database == "" else database,
+        "charset": target.charset,
+        "connect_timeout": target.connect_timeout,
+        # for a port that takes the call and says nothing
+        "read_timeout": target.connect_timeout,
+        "write_timeout": target.connect_timeout,
+        "autocommit": False,
+        "auth_plugin_map": {"mysql_clear_password": _RefuseClearPassword, "dialog": _RefuseClearPassword},
+        **({"ssl": context} if context else {"ssl_disabled": True}),
+    }
     try:
-        connection = TargetConnection(
-            host=target.host,
-            port=target.port,
-            user=user,
-            password=secret.encode(),
-            database=target.database if database == "" else database,
-            charset=target.charset,
-            connect_timeout=target.connect_timeout,
-            read_timeout=target.connect_timeout,  # a port that takes the call and says nothing
-            local_infile=local_infile,
-            autocommit=False,
-            auth_plugin_map={"mysql_clear_password": _RefuseClearPassword, "dialog": _RefuseClearPassword},
-            **options,
-        )
+        connection = TargetConnection(local_infile=local_infile, **options)
     except pymysql.MySQLError as error:
         raise _explain(error, target, user) from error
     try:
@@ -169,8 +179,21 @@ def connect(
     except BaseException:
         connection.close()
         raise
-    connection.wait_as_long_as_it_takes()
+    thread = connection.number
+    connection.be_patient(target.answer_timeout, lambda: _works(options, thread))
     return connection
+
+
+def _works(options: Mapping[str, Any], thread: int) -> bool:
+    """Whether the server still has that connection, asked over one of its own; a server too busy for another has."""
+    try:
+        with closing(TargetConnection(**options)) as connection, connection.cursor() as cursor:
+            cursor.execute("SHOW PROCESSLIST")
+            numbers = {row[0] for row in cursor.fetchall()}
+            # A proxy has numbers of its own; that it answers for the server must do.
+            return thread in numbers or connection.number not in numbers
+    except pymysql.MySQLError as error:
+        return bool(error.args) and error.args[0] in BUSY
 
 
 def _set_session(connection: TargetConnection, target: config.Target) -> None:
@@ -182,8 +205,10 @@ def _set_session(connection: TargetConnection, target: config.Target) -> None:
         "unique_checks": "1",
         "sql_notes": "1",
         "collation_connection": target.collation,
+        "lock_wait_timeout": str(target.lock_timeout),
+        "innodb_lock_wait_timeout": str(target.lock_timeout),
     }
-    settings = ", ".join(f"{name} = {value if value == '1' else literal(value)}" for name, value in wanted.items())
+    settings = ", ".join(f"{name} = {value if value.isdigit() else literal(value)}" for name, value in wanted.items())
     execute(connection, f"SET NAMES {target.charset} COLLATE {literal(target.collation)}")
     execute(connection, f"SET SESSION {settings}")
     got = query(connection, "SELECT " + ", ".join(f"@@SESSION.{name}" for name in wanted))[0]
@@ -247,6 +272,7 @@ def server_error(error: pymysql.MySQLError, doing: str) -> TargetError:
 
 def execute(connection: TargetConnection, sql: str, arguments: Sequence[Any] | None = None, *, show: str = "") -> int:
     """Run one statement; the number of rows it matched. Raises TargetError; show replaces the SQL in its message."""
+    connection.tell("ask" if sql.startswith(OF_THE_SESSION) else "sql", show or sql)
     try:
         with connection.cursor() as cursor:
             return int(cursor.execute(sql, arguments))
@@ -256,6 +282,7 @@ def execute(connection: TargetConnection, sql: str, arguments: Sequence[Any] | N
 
 def query(connection: TargetConnection, sql: str, arguments: Sequence[Any] | None = None) -> list[Row]:
     """All rows of a SELECT. Raises TargetError."""
+    connection.tell("ask", sql)
     try:
         with connection.cursor() as cursor:
             cursor.execute(sql, arguments)
@@ -303,14 +330,28 @@ class TargetConnection(_Connection):
     """A connection whose LOAD DATA LOCAL sends one given stream, whatever file the server asks for."""
 
     _stream: Iterable[bytes] | None = None
+    _sock: Any
+    _rfile: Any
+    server_thread_id: tuple[int]
 
-    def wait_as_long_as_it_takes(self) -> None:
-        """From now on an answer may take any time: building an index does."""
-        self.wait_at_most(None)
+    @property
+    def number(self) -> int:
+        """The server's number for this connection."""
+        return int(self.server_thread_id[0])
 
-    def wait_at_most(self, seconds: float | None) -> None:
-        """From now on an answer that takes longer is an error; None: it may take any time."""
-        self._read_timeout: float | None = seconds
+    def be_patient(self, seconds: float, alive: Callable[[], bool]) -> None:
+        """From now on an answer may take any time (building an index does), as long as `alive` says yes.
+
+        seconds: after how long a silence it is asked; a block that is sent must be taken within twice as long.
+        """
+        self._read_timeout = seconds
+        self._write_timeout = 2 * seconds
+        self._rfile.close()
+        self._rfile = io.BufferedReader(PatientReader(self._sock, seconds, alive), 1 << 16)
+
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on an answer that takes longer means that the connection is lost."""
+        self.be_patient(seconds, lambda: False)
 
     @property
     def certificate_ends(self) -> datetime | None:
@@ -319,17 +360,13 @@ class TargetConnection(_Connection):
         ends = (get() or {}).get("notAfter") if get else None
         return None if ends is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
 
-    def answer_within(self, seconds: float) -> None:
-        """From now on an answer that takes longer means that the connection is lost."""
-        driver: Any = self
-        driver._read_timeout = seconds
-
     def load(self, sql: str, stream: Iterable[bytes]) -> tuple[int, int]:
         """Run a LOAD DATA LOCAL statement with the stream as its file. Answers rows stored and number of warnings.
 
         Raises TargetError; whatever the stream raises while it is read goes through, and the connection is closed.
         """
         self._stream = stream
+        self.tell("sql", sql)
         try:
             rows = self.query(sql)
         except pymysql.MySQLError as error:
@@ -337,6 +374,13 @@ class TargetConnection(_Connection):
         finally:
             self._stream = None
         return rows, self.warnings
+
+    def tell(self, kind: Kind, sql: str) -> None:
+        """Say what is about to be sent; values of its arguments are the shop's and are left out."""
+        there: Any = self
+        database = there.db.decode() if isinstance(there.db, bytes) else there.db or ""
+        server = f"{there.host}:{there.port}"
+        ran(kind, f"{database} at {server}" if database else server, f"{sql.rstrip(';')};")
 
     @property
     def flavour(self) -> Flavour:

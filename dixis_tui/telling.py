@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from dixis_tui.journal import CAME_HOME, CONFIRMED, DROPPED, KEPT, PLACING, RESTORED, SWITCHED, WENT_LIVE, Event
+from dixis_tui.journal import CAME_HOME, CONFIRMED, DROPPED, KEPT, PACED, PLACING, RESTORED, SWITCHED, WENT_LIVE, Event
 from dixis_tui.signatures import SIGNED_KINDS
 
 Data = Mapping[str, Any]
@@ -73,6 +73,7 @@ WORDS: Mapping[str, Callable[[Data], str]] = {
     "window-opened": lambda _: "maintenance began: the shop is closed",
     "window-closed": lambda _: "maintenance ended: the shop is open",
     "rolled-back": lambda _: "the rollback came to its end: the application is on SQLite",
+    PACED: lambda d: f"{d['name']} changed the pace from {d['from']} to {d['to']}",
     CONFIRMED: _confirmed,
     SWITCHED: lambda d: f"the application is being led to the target; its settings are saved as {d['path']}",
     WENT_LIVE: lambda d: f"traffic is let in on the target {d.get('database', '')}".rstrip(),

@@ -447,6 +447,7 @@ def prepare(ctx: Context) -> Outcome:
         evidence,
         resync=len(held),
         replaces=sorted(foreign),
+        tables={job.name: job.total for job in wanted},
     )
 
 
@@ -573,7 +574,7 @@ def restore_indexes(ctx: Context) -> Outcome:
     """Put back what data.prepare dropped, as it is written in the journal; on as many tables at once as streams."""
     with connected(ctx.config.target) as connection:
         missing = _to_restore(ctx, connection)
-    with ThreadPoolExecutor(ctx.config.data.streams, thread_name_prefix="indexes") as executor:
+    with ThreadPoolExecutor(max(ctx.config.data.streams, ctx.pace.streams), thread_name_prefix="indexes") as executor:
         running = [executor.submit(_put_back, ctx, table, clauses) for table, clauses in missing.items()]
     for done in running:
         done.result()
@@ -589,8 +590,7 @@ def restore_indexes(ctx: Context) -> Outcome:
 
 def _put_back(ctx: Context, table: str, clauses: Sequence[str]) -> None:
     """Build all of a table's indexes in one statement, so that its rows are read once."""
-    ctx.check_stop()
-    with connected(ctx.config.target) as connection:
+    with ctx.pace.turn(ctx.check_stop), connected(ctx.config.target) as connection:
         # As in the source, where nothing was checked: orphans are found by the phase validation, not here.
         execute(connection, "SET SESSION foreign_key_checks = 0")
         # MariaDB has none of these. More threads that read than cores make more and shorter sorted runs to merge.
@@ -724,7 +724,7 @@ def _bring(ctx: Context, step: str, chosen: Sequence[Job], states: Mapping[str, 
     summary = f"{counted(len(chosen), 'table')}, {counted(total, 'row')}"
     if held:
         summary += f", {len(held)} of them re-synced by {counted(sum(each.total for each in written.values()), 'row')}"
-    return passed(summary, evidence, rows=total, conversions=changed)
+    return passed(summary, evidence, rows=total, conversions=changed, tables={job.name: job.total for job in chosen})
 
 
 def _earlier_snapshots(

@@ -14,6 +14,7 @@ from dixis_tui.context import Context
 from dixis_tui.journal import Event
 from dixis_tui.load import Throttle
 from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
+from dixis_tui.pace import Breather
 from dixis_tui.phrase import counted
 from dixis_tui.proof import PROVED, Comparison, TableProof
 from dixis_tui.source import Snapshot, latest_snapshot, reading
@@ -170,9 +171,10 @@ def _compare(
         if only:
             jobs = [job for job in jobs if job.name in only]
         totals = {job.name: job.total for job in jobs}
+        breathe = Breather(ctx.pace, ctx.check_stop)
 
         def between(table: str, rows: int, differences: int) -> None:
-            ctx.check_stop()
+            breathe()
             throttle.wait(ctx.stop)
             note = f"{counted(differences, 'difference')}" if differences else "no difference so far"
             ctx.progress(Progress(step, table, min(rows, totals[table]), totals[table], note=note))

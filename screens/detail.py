@@ -29,7 +29,7 @@ def describe(runner: Runner, step: Step) -> Text:
     _part(text, "Signed", (_signed(s.role, s.name, s.at, s.note) for s in now.signatures))
     _part(text, "Wanted", _missing(runner, step))
     _part(text, "Why", (step.why,))
-    _part(text, "Verified", (verified(step),))
+    _part(text, "Verified", (verified(step),) if step.kind is not Kind.GATE else ())
     if step.kind is Kind.ACTION:
         _part(text, "Does", ("Enter first shows exactly what it would do.",))
         _part(text, "Undo", (step.undo,))
@@ -70,7 +70,8 @@ def _missing(runner: Runner, step: Step) -> Iterable[str]:
     now = runner.state.step(step.id)
     if step.kind is Kind.GATE and not now.status.settled:
         signed = {signature.role for signature in now.signatures}
-        yield from (f"signature of {role}" for role in step.roles if role not in signed)
+        missing = [role for role in step.roles if role not in signed]
+        yield f"{'signature' if len(missing) == 1 else 'signatures'} of {', '.join(missing)}"
 
 
 def _part(text: Text, label: str, lines: Iterable[str], style: str = "") -> None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widget import Widget
 
 from dixis_tui.model import Finding, Kind, Status
 from dixis_tui.runner import Runner
 from dixis_tui.step import Step
 from screens import words
+from screens.listing import Column
+from screens.lists import ListScreen
 from screens.requests import AskAgain, Waive
-from screens.view import View
-from screens.widgets import Detail, Headline, Table
-
-SHOWN = 500  # lines of the list: the worst come first
+from screens.widgets import Detail
 
 
 def waivable(runner: Runner, step: Step) -> bool:
@@ -49,94 +45,52 @@ def describe(finding: Finding) -> Text:
     return text
 
 
-class FindingList(Table):
-    """The findings of a check, the worst first."""
+class FindingsScreen(ListScreen[tuple[int, Finding]]):
+    """The findings of one check, the worst first; it follows the check when it is asked again."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.dismiss", "Back", show=False)]
-
-    def __init__(self, runner: Runner, step: Step) -> None:
-        super().__init__("findings")
-        self._runner = runner
-        self._step = step
-        self._layout: tuple[int, int] = (0, 0)
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        outcome = self._runner.state.step(self._step.id).outcome
-        return outcome.findings[:SHOWN] if outcome else ()
-
-    @property
-    def selected(self) -> Finding | None:
-        found = self.findings
-        return found[self.cursor_row] if 0 <= self.cursor_row < len(found) else None
-
-    def show(self) -> None:
-        found, width = self.findings, self.size.width
-        if (width, len(found)) != self._layout:
-            place = min(max((len(one.place) for one in found), default=8), width // 3)
-            self._place, self._layout = place, (width, len(found))
-            self._message = self.set_columns([("State", 8), ("Where", place), ("   Rows", 7), ("What", 0)], width)
-        for number, one in enumerate(found):
-            rows = words.short_count(one.rows) if one.rows else ""
-            cells = [
-                words.severity(one.status),
-                Text(words.shorten(one.place, self._place)),
-                Text(rows.rjust(7)),
-                Text(words.shorten(one.message, self._message)),
-            ]
-            self.put(str(number), cells)
-
-
-class FindingsScreen(View, Screen[None]):
-    """The findings of one check; it follows the check when it is asked again."""
-
-    AUTO_FOCUS = "#findings"
+    SUBJECT = "findings"
+    INTRO = "What a check has found, one by one: where, how many rows it concerns, a few of them, and what mends it."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Back", key_display="esc"),
-        Binding("t", "again", "Ask again"),
-        Binding("w", "waive", "Waive"),
-        Binding("question_mark", "app.help", "Help", key_display="?"),
+        Binding("t", "again", "Ask again", tooltip="ask the check again"),
+        Binding("w", "waive", "Waive", tooltip="waive its answer, with name and reason"),
     ]
 
     def __init__(self, runner: Runner, step: Step) -> None:
-        super().__init__()
-        self._runner = runner
+        super().__init__(runner)
         self._step = step
 
-    def compose(self) -> ComposeResult:
-        yield Headline(self._runner)
-        with Vertical(id="findings-body"):
-            yield Static(id="findings-title", markup=False)
-            yield FindingList(self._runner, self._step)
-            yield Detail()
-        yield Footer(show_command_palette=False, compact=True)
+    def below(self) -> Iterable[Widget]:
+        yield Detail()
 
-    def on_mount(self) -> None:
-        self.call_after_refresh(self.show_state)
+    def items(self) -> Iterable[tuple[int, Finding]]:
+        outcome = self._runner.state.step(self._step.id).outcome
+        return enumerate(outcome.findings if outcome else ())
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self.show_state)
+    def key(self, item: tuple[int, Finding]) -> int:
+        return item[0]
 
-    def show_state(self) -> None:
-        if not self.is_mounted:
-            return
-        self.query_one(Headline).show()
+    def columns(self) -> list[Column]:
+        widest = max((len(one.place) for _, one in self.items()), default=8)
+        place = min(max(widest, 5), self.size.width // 3)
+        return [Column("State", 8), Column("Where", place), Column("Rows", 7, True), Column("What")]
+
+    def cells(self, item: tuple[int, Finding]) -> list[Text]:
+        one = item[1]
+        rows = Text(words.short_count(one.rows) if one.rows else "")
+        return [words.severity(one.status), Text(one.place), rows, Text(one.message)]
+
+    def plain(self, item: tuple[int, Finding]) -> str:
+        one = item[1]
+        return f"{one.status} {one.place} {one.message}"
+
+    def heading(self, shown: Sequence[tuple[int, Finding]]) -> Text:
         now = self._runner.state.step(self._step.id)
-        title = Text(self._step.title, "bold").append("  ").append_text(words.state(now.status)).append("\n")
-        title.append(words.shorten(now.outcome.summary if now.outcome else self._step.why, 2 * self.size.width), "dim")
-        self.query_one("#findings-title", Static).update(title)
-        self.query_one(FindingList).show()
-        self._show_finding()
-        self.refresh_bindings()
+        text = Text().append(self._step.title, "bold").append("  ").append_text(words.state(now.status)).append("\n")
+        said = now.outcome.summary if now.outcome else self._step.why
+        return text.append(words.shorten(said, 2 * self.size.width - 4), "dim")
 
-    def show_clock(self) -> None:
-        self.query_one(Headline).show()
-
-    @on(DataTable.RowHighlighted, "#findings")
-    def _show_finding(self) -> None:
-        one = self.query_one(FindingList).selected
-        text = describe(one) if one else Text("Nothing was found.")
-        self.query_one(Detail).show(text, top=True)
+    def look(self, item: tuple[int, Finding] | None) -> None:
+        self.query_one(Detail).show(describe(item[1]) if item else Text("Nothing was found."), top=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Waiving is offered for a warning and for a check that could not be asked."""
@@ -147,3 +101,11 @@ class FindingsScreen(View, Screen[None]):
 
     def action_waive(self) -> None:
         self.post_message(Waive(self._step.id))
+
+    def action_copy(self) -> None:
+        """The finding with its remedies, which are meant to be copied."""
+        if self.selected:
+            self.copy(describe(self.selected[1]).plain, "the finding with what mends it")
+
+    def on_listing_selected(self) -> None:
+        self.dismiss()

@@ -1,8 +1,9 @@
-"""Keys and words, for whoever sits here for the first time."""
+"""Keys and words of the screen one is on, for whoever sits here for the first time."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -13,6 +14,7 @@ from textual.widgets import Footer, Static
 
 from dixis_tui.runner import Runner
 from screens import words
+from screens.run import RunScreen
 
 KEYS = (
     ("↑ ↓", "select a step"),
@@ -38,6 +40,13 @@ KEYS = (
     ("?", "help: these keys and words"),
     ("q, Ctrl+Q", "quit; asks while a step runs"),
 )
+# Keys that work on every screen.
+EVERYWHERE = (
+    ("a", "all tables while they are copied, and the files: rows, bytes, rate, time left; slower, faster"),
+    ("c", "the commands that were run, word for word, to copy"),
+    ("L", "the log on the whole screen: levels, filter, search"),
+    ("/", "find a step of the plan; in a list, show only the lines that hold a text"),
+)
 KINDS = (
     ("check", "reads, changes nothing"),
     ("action", "changes something; first shows exactly what, is safe to run twice, says how it is undone"),
@@ -54,18 +63,46 @@ class HelpScreen(Screen[None]):
         Binding("escape,q,question_mark", "dismiss", "Back", key_display="esc"),
     ]
 
+    def __init__(self, screen: Screen[Any]) -> None:
+        """screen: the one to tell about."""
+        super().__init__()
+        self._about = screen
+
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help-body"):
-            yield Static(_text(), markup=False)
+            yield Static(_text(self._about, self.app.get_key_display), markup=False)
             yield Static(_people(getattr(self.app, "runner", None)), markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
 
-def _text() -> Text:
+def keys(screen: type[Screen[Any]], display: Callable[[Binding], str]) -> Iterator[tuple[str, str]]:
+    """The keys of a kind of screen and what they do, as its bindings say it; display: a key as it is printed."""
+    seen: set[str] = set()
+    for kind in screen.__mro__:
+        for binding in vars(kind).get("BINDINGS", ()):
+            if not isinstance(binding, Binding) or binding.key in seen:
+                continue
+            seen.add(binding.key)
+            meaning = binding.tooltip or (binding.description if binding.show else "")
+            if meaning:
+                yield binding.key_display or display(binding), meaning
+
+
+def _text(screen: Screen[Any], display: Callable[[Binding], str]) -> Text:
     text = Text()
+    intro = getattr(screen, "INTRO", "")
+    if intro:
+        text.append(f"{intro}\n\n")
     text.append("Keys\n", "bold")
-    for key, meaning in KEYS:
+    mine = () if isinstance(screen, RunScreen) else tuple(keys(type(screen), display))
+    for key, meaning in mine or KEYS:
         text.append(f"  {key:<12}", "bold cyan").append(f"{meaning}\n")
+    text.append("\nEverywhere\n" if mine else "", "bold")
+    known = {key for key, _ in mine or KEYS}
+    rollback = tuple(pair for pair in KEYS if pair[0] in ("Ctrl+R", "Ctrl+P", "q, Ctrl+Q")) if mine else ()
+    for key, meaning in (*EVERYWHERE, *rollback):
+        if key not in known:
+            text.append(f"  {key:<12}", "bold cyan").append(f"{meaning}\n")
     text.append("\nStates\n", "bold")
     for status, meaning in words.MEANINGS.items():
         text.append("  ").append_text(words.state(status)).append(" " * (13 - len(status))).append(f"{meaning}\n")

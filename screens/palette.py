@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.screen import Screen
 
 from screens import themes, words
 from screens.run import RunScreen
+
+# Actions of keys that make no command of their own: to move, to leave, and what stands here by another name.
+NO_COMMANDS = ("app.", "turn", "phase", "busy", "dismiss", "scroll", "screen.")
+PLACES = (
+    ("All tables", "a", "app.tables"),
+    ("Commands that were run", "c", "app.commands"),
+    ("Log on the whole screen", "L", "app.log"),
+    ("Find a step", "/", "app.steps"),
+)
 
 
 class Command(NamedTuple):
@@ -21,7 +31,7 @@ class Command(NamedTuple):
 
 
 class ConsoleCommands(Provider):
-    """On the main screen everything; elsewhere what is always there."""
+    """What the present screen can do now, what is always there, and on the main screen every phase and step."""
 
     async def discover(self) -> Hits:
         for command in self._commands():
@@ -38,19 +48,28 @@ class ConsoleCommands(Provider):
         yield Command(
             "Rollback", "Take the application back to SQLite; asks for a typed word", self._action("app.rollback")
         )
-        yield Command("Help", "Keys and words", self._action("app.help"))
+        yield Command("Help", "Keys and words of this screen", self._action("app.help"))
         for name in themes.NAMES:
             yield Command(f"Theme: {name}", "How the console looks", self._action(f"app.theme('{name}')"))
-        screen = self.screen
-        if isinstance(screen, RunScreen):
-            yield from self._of_run(screen)
+        for title, key, action in PLACES:
+            yield Command(title, f"Key {key}", self._action(action))
+        yield from self._of(self.screen)
+        if isinstance(self.screen, RunScreen):
+            yield from self._of_run(self.screen)
+
+    def _of(self, screen: Screen[Any]) -> Iterator[Command]:
+        """What the keys of a screen do, where they do something now."""
+        seen = set()
+        for kind in type(screen).__mro__:
+            for binding in vars(kind).get("BINDINGS", ()):
+                if not isinstance(binding, Binding) or binding.action.startswith(NO_COMMANDS) or binding.key in seen:
+                    continue
+                seen.add(binding.key)
+                if binding.description and screen.check_action(binding.action, ()):
+                    words_for_it = binding.tooltip or f"Key {binding.key}"
+                    yield Command(binding.description, words_for_it, partial(screen.run_action, binding.action))
 
     def _of_run(self, screen: RunScreen) -> Iterator[Command]:
-        for binding in screen.BINDINGS:
-            if not isinstance(binding, Binding) or binding.action.startswith(("app.", "turn", "phase", "busy")):
-                continue
-            if screen.check_action(binding.action, ()):
-                yield Command(binding.description, f"Key {binding.key}", partial(screen.run_action, binding.action))
         for number, phase in enumerate(screen.plan.phases):
             yield Command(
                 f"Phase {words.phase_name(screen.plan, phase)}",

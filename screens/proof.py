@@ -1,16 +1,13 @@
-"""The comparison, table by table, and the rows that differ, both sides beside each other."""
+"""The comparison, table by table, both sides beside each other, and the rows that differ."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import on
-from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
-from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widget import Widget
 
 from dixis_tui import validation
 from dixis_tui.difference import ROW, Difference
@@ -19,71 +16,82 @@ from dixis_tui.proof import TableProof
 from dixis_tui.runner import Runner
 from screens import words
 from screens.board import Board
-from screens.view import View
-from screens.widgets import Headline, Table
+from screens.listing import Column
+from screens.lists import Below, ListScreen
 
 STATES = {"equal": Status.PASS, "differs": Status.FAIL, "error": Status.ERROR}
 WORDS = {"equal": "equal", "differs": "differs", "error": "no answer"}
-BACK = Binding("escape,q", "dismiss", "Back", key_display="esc")
-HELP = Binding("question_mark", "app.help", "Help", key_display="?")
 
 
-class ProofScreen(View, Screen[None]):
-    """Every table of the latest comparison with both counts; those that differ come first."""
+class ProofScreen(ListScreen[TableProof]):
+    """Every table of the latest comparison with both sides; those that differ come first."""
 
-    AUTO_FOCUS = "#proofs"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,d,q", "dismiss", "Back", key_display="esc"),
-        HELP,
-    ]
+    SUBJECT = "comparison"
+    INTRO = (
+        "Every table of the latest comparison: rows and the sum of all rows' hashes on both sides. Hashes are salted"
+        " for each comparison, so only the two sides of one line can be held against each other. Enter opens a table:"
+        " the cells that differ, and the conversions that were declared for it."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("d", "back", "Back", show=False)]
 
     def __init__(self, runner: Runner, board: Board) -> None:
-        super().__init__()
-        self._runner = runner
+        super().__init__(runner)
         self._board = board
-        self._proofs: list[TableProof] = []
         self._step = ""
+        self._proofs: list[TableProof] = []
 
-    def compose(self) -> ComposeResult:
-        yield Headline(self._runner)
-        yield Static(id="proof-sum", markup=False)
-        yield Table("proofs")
-        yield Footer(show_command_palette=False, compact=True)
-
-    def on_mount(self) -> None:
-        self._lay_out()
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._lay_out)
-
-    def _lay_out(self) -> None:
-        columns = [("Table", 0), ("Rows, source", 13), ("target", 13), ("Values", 12), ("Differences", 11)]
-        self.query_one(Table).set_columns(columns, self.size.width)
-        self.show_state()
-
-    def show_state(self) -> None:
-        if not self.is_mounted:
-            return
+    def show_list(self) -> None:
         self._step, found = validation.proofs(self._runner.events)
         self._proofs = sorted(found, key=lambda p: (p.status == "equal", -p.differences_total, -p.rows_source))
-        self.query_one(Headline).show()
-        self.query_one("#proof-sum", Static).update(self._sum())
-        table = self.query_one(Table)
-        for place, proof in enumerate(self._proofs):
-            table.put(str(place), _cells(proof))
-        for place in range(len(self._proofs), table.row_count):
-            table.drop(str(place))
+        super().show_list()
 
     def show_progress(self) -> None:
-        self.query_one("#proof-sum", Static).update(self._sum())
+        if self._at_work():
+            super().show_list()  # with the proofs there are: they come as events
 
-    def show_clock(self) -> None:
-        self.query_one(Headline).show()
+    def items(self) -> Iterable[TableProof]:
+        return self._proofs
+
+    def key(self, item: TableProof) -> str:
+        return item.table
+
+    def columns(self) -> list[Column]:
+        both = [Column("Rows, source", 12, True), Column("target", 12, True)]
+        if self.wide:
+            both = [Column("Rows, source", 12, True), Column("Hash", 16), Column("Rows, target", 12, True)]
+            both.append(Column("Hash", 16))
+        changed = Column("Converted", 30) if self.wide else Column("Conv.", 5, True)
+        values = Column("Values", 11)
+        return [Column("Table"), *both, values, Column("Differ", 7, True), changed, Column("Took", 6, True)]
+
+    def cells(self, item: TableProof) -> list[Text]:
+        target = "-" if item.rows_target is None else f"{item.rows_target:,}"
+        state = STATES[item.status]
+        both = [Text(f"{item.rows_source:,}"), Text(target)]
+        rows = sum(one.rows for one in item.conversions)
+        changed = Text(words.short_count(rows) if rows else "")
+        if self.wide:
+            same = "" if item.hash_source == item.hash_target else "bold red"
+            both = [both[0], Text(item.hash_source, "dim"), both[1], Text(item.hash_target, same or "dim")]
+            told = [f"{one.column.rpartition('.')[2]} {one.rule} {one.rows:,}" for one in item.conversions if one.rows]
+            changed = Text(", ".join(told))
+        return [
+            Text(item.table),
+            *both,
+            Text(f"{state.glyph} {WORDS[item.status]}", words.STYLES[state]),
+            Text(f"{item.differences_total:,}" if item.differences_total else ""),
+            changed,
+            Text(words.duration(item.seconds) if item.seconds else ""),
+        ]
+
+    def heading(self, shown: Sequence[TableProof]) -> Text:
+        return Text(self._sum(), "bold")
 
     def _sum(self) -> str:
         if not self._proofs:
             what = "Nothing has been compared yet in this run."
-            return what if self._at_work() else f"{what} Next: run 'Every value arrived' in the phase Validation."
+            at_work = self._at_work()
+            return what + at_work if at_work else f"{what} Next: run 'Every value arrived' in the phase Validation."
         rows = sum(proof.rows_source for proof in self._proofs)
         wrong = [proof for proof in self._proofs if proof.status != "equal"]
         places = sum(proof.differences_total for proof in wrong)
@@ -98,89 +106,69 @@ class ProofScreen(View, Screen[None]):
         now = [track.progress for track in self._board.tracks(running) if track.progress.state is Status.RUNNING]
         return f" Now: {now[0].item}, {now[0].done:,} of {now[0].total or 0:,} rows." if now else " At work."
 
-    @on(DataTable.RowSelected, "#proofs")
-    def _open(self) -> None:
-        row = self.query_one(Table).cursor_row
-        if 0 <= row < len(self._proofs):
-            self.app.push_screen(DifferencesScreen(self._runner, self._proofs[row]))
+    def on_listing_selected(self) -> None:
+        if self.selected:
+            self.app.push_screen(DifferencesScreen(self._runner, self.selected))
 
 
-def _cells(proof: TableProof) -> list[Text]:
-    target = "-" if proof.rows_target is None else f"{proof.rows_target:,}"
-    state = Text(f"{STATES[proof.status].glyph} {WORDS[proof.status]}", words.STYLES[STATES[proof.status]])
-    places = f"{proof.differences_total:,}" if proof.differences_total else ""
-    return [
-        Text(proof.table),
-        Text(f"{proof.rows_source:,}".rjust(13)),
-        Text(target.rjust(13)),
-        state,
-        Text(places.rjust(11)),
-    ]
-
-
-class DifferencesScreen(View, Screen[None]):
+class DifferencesScreen(ListScreen[tuple[int, Difference]]):
     """The cells of one table that are not the same; the selected one below, as long as it is."""
 
-    AUTO_FOCUS = "#differences"
-    BINDINGS: ClassVar[list[BindingType]] = [BACK, HELP]
+    SUBJECT = "differences"
+    INTRO = "The cells of one table that are not the same on both sides; below, the selected one as long as it is."
 
     def __init__(self, runner: Runner, proof: TableProof) -> None:
-        super().__init__()
-        self._runner = runner
+        super().__init__(runner)
         self._proof = proof
 
-    def compose(self) -> ComposeResult:
-        yield Headline(self._runner)
-        yield Static(self._title(), id="proof-sum", markup=False)
-        yield Table("differences")
-        yield VerticalScroll(Static(id="cell", markup=False), id="cell-body")
-        yield Footer(show_command_palette=False, compact=True)
+    def below(self) -> Iterable[Widget]:
+        yield Below()
 
-    def on_mount(self) -> None:
-        self._lay_out()
+    def items(self) -> Iterable[tuple[int, Difference]]:
+        return enumerate(self._proof.differences)
 
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._lay_out)
+    def key(self, item: tuple[int, Difference]) -> int:
+        return item[0]
 
-    def show_clock(self) -> None:
-        self.query_one(Headline).show()
+    def columns(self) -> list[Column]:
+        room = max((self.size.width - 40) // 2, 12)
+        return [Column("Row", 16), Column("Column", 14), Column("Source", room), Column("Target")]
 
-    def _title(self) -> str:
+    def cells(self, item: tuple[int, Difference]) -> list[Text]:
+        one = item[1]
+        column = "(row)" if one.column == ROW else one.column
+        return [Text(one.key), Text(column), Text(_value(one.source)), Text(_value(one.target))]
+
+    def plain(self, item: tuple[int, Difference]) -> str:
+        return _side_by_side(item[1]).plain
+
+    def heading(self, shown: Sequence[tuple[int, Difference]]) -> Text:
+        text = Text().append(self._verdict(), "bold")
         proof = self._proof
+        if proof.hash_source:
+            target = "-" if proof.rows_target is None else f"{proof.rows_target:,}"
+            text.append(f"\nsource  {proof.rows_source:,} rows, hash {proof.hash_source}")
+            text.append(f"\ntarget  {target} rows, hash {proof.hash_target}, {words.duration(proof.seconds)}")
+        return text
+
+    def _verdict(self) -> str:
+        proof = self._proof
+        changed = ", ".join(f"{one.column} {one.rule} {one.rows:,} rows" for one in proof.conversions if one.rows)
+        declared = f" Declared: {changed}" if changed else ""
         if proof.status == "error":
             return f"{proof.table} could not be compared: {proof.message}"
         if proof.status == "equal":
-            changed = ", ".join(f"{one.column} {one.rule} {one.rows} rows" for one in proof.conversions if one.rows)
-            return f"{proof.table}: {proof.rows_source:,} rows, every value equal. {changed and 'Declared: ' + changed}"
+            return f"{proof.table}: {proof.rows_source:,} rows, every value equal.{declared}"
         shown, total = len(proof.differences), proof.differences_total
         rest = "" if shown == total else f"; the first {shown} here, more with: dixis verify --table {proof.table}"
-        return f"{proof.table}: {total:,} differences{rest}"
+        return f"{proof.table}: {total:,} differences{rest}{declared and '.' + declared}"
 
-    def _lay_out(self) -> None:
-        table = self.query_one(Table)
-        room = max((self.size.width - 40) // 2, 12)
-        table.set_columns([("Row", 16), ("Column", 14), ("Source", room), ("Target", 0)], self.size.width)
-        for place, one in enumerate(self._proof.differences):
-            column = "(row)" if one.column == ROW else one.column
-            cells = [
-                words.shorten(one.key, 16),
-                words.shorten(column, 14),
-                _value(one.source, room),
-                _value(one.target, room),
-            ]
-            table.put(str(place), [Text(cell) for cell in cells])
-        self._show_cell()
-
-    @on(DataTable.RowHighlighted, "#differences")
-    def _show_cell(self) -> None:
-        row = self.query_one(Table).cursor_row
-        found = self._proof.differences
-        self.query_one("#cell", Static).update(_side_by_side(found[row]) if 0 <= row < len(found) else Text())
+    def look(self, item: tuple[int, Difference] | None) -> None:
+        self.query_one(Below).show(_side_by_side(item[1]) if item else Text("No cell differs."))
 
 
-def _value(text: str | None, width: int = 0) -> str:
-    shown = "NULL" if text is None else f"'{text}'"
-    return words.shorten(shown, width) if width else shown
+def _value(text: str | None) -> str:
+    return "NULL" if text is None else f"'{text}'"
 
 
 def _side_by_side(one: Difference) -> Text:

@@ -51,3 +51,11 @@ class Pause(Message):
 
 class StartRollback(Message):
     """Take the application back; the operator has typed the word."""
+
+
+class Slower(Message):
+    """Have the running step, and those behind it, do less at once."""
+
+
+class Faster(Message):
+    """Have the running step, and those behind it, do more at once."""

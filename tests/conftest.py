@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from dixis_tui import sandbox
 from dixis_tui.sandbox import Kind, RunningServer, World
+from dixis_tui.sandbox.processes import wait_until
 
 FOUND = sandbox.find_servers()
 KINDS: list[Kind] = [kind for kind in ("mysql", "mariadb") if kind in FOUND]
@@ -60,6 +64,21 @@ def athens(server: RunningServer) -> str:
             for moment in TRANSITIONS:
                 cursor.execute("INSERT INTO time_zone_transition VALUES (%s, %s, %s)", (zone, *moment))
     return ATHENS
+
+
+def _stopped(thread: Path) -> bool:
+    return (thread / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "T"
+
+
+@contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    """A process that takes calls and answers nobody, as when its disk or its machine hangs."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        assert wait_until(lambda: all(_stopped(thread) for thread in Path(f"/proc/{pid}/task").iterdir()), 30)
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 _numbers = itertools.count(1)

@@ -17,6 +17,7 @@ from dixis_tui.context import Context
 from dixis_tui.gate import Gate
 from dixis_tui.host import LocalHost
 from dixis_tui.model import Outcome, Progress, Status
+from dixis_tui.pace import Pace
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.step import Step
 from dixis_tui.target import TargetConnection, connect
@@ -67,7 +68,11 @@ class Driver:
     progress: list[Progress] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     gate: Gate = field(default_factory=Gate)
+    pace: Pace = field(init=False)
     heard: Callable[[Progress], None] = lambda _: None
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.config.data.streams)
 
     @property
     def ctx(self) -> Context:
@@ -86,6 +91,7 @@ class Driver:
             recorded=self._recorded,
             stop=self.stop,
             gate=self.gate,
+            pace=self.pace,
         )
 
     def _hear(self, progress: Progress) -> None:

@@ -382,7 +382,7 @@ async def test_a_refusal_wants_a_reason_and_fails_the_step(runner: Runner) -> No
 async def test_a_gate_wants_two_different_people(runner: Runner) -> None:
     settle(runner, "preflight", "schema", "validation")
     async with console(runner) as pilot:
-        await see(pilot, "Next: Go or no-go", "Wanted: signature of lead signature of technical approval")
+        await see(pilot, "Next: Go or no-go", "Wanted: signatures of lead, technical approval")
         await pilot.press("enter")
         await see(pilot, "Two people decide.", "Role lead", "Name Maria")
         await pilot.press("tab", "tab", "enter")

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import fleet
+from dixis_tui.config import Ssh, WebHost
 from dixis_tui.context import Context
 from dixis_tui.host import HostError, LocalHost
+from dixis_tui.model import StoppedError
 from dixis_tui.sandbox import RunningServer
 from tests.data_path import Driver, make_config
 
@@ -26,7 +28,12 @@ class Named(LocalHost):
 @pytest.fixture
 def ctx(server: RunningServer, tmp_path: Path) -> Context:
     driver = Driver(make_config(server, "unused", tmp_path / "s.sqlite", tmp_path), tmp_path)
-    return replace(driver.ctx, app_host=Named("web1"), other_hosts=(Named("web2"), Named("web3")))
+    others = tuple(
+        WebHost(ssh=Ssh(address=name, user="deploy", known_hosts=tmp_path / "known_hosts"), root=root)
+        for name, root in (("web2", ""), ("web3", "/srv/shop"))
+    )
+    config = driver.ctx.config.model_copy(update={"hosts": others})
+    return replace(driver.ctx, config=config, app_host=Named("web1"), other_hosts=(Named("web2"), Named("web3")))
 
 
 def write(ctx: Context, folder: Path) -> str:
@@ -42,6 +49,7 @@ def test_all_hosts_work_at_the_same_time_and_answer_in_order(ctx: Context) -> No
         return host.app_host.name
 
     assert fleet.each(ctx, meet) == ["web1", "web2", "web3"]
+    assert [host.config.app.root for host in fleet.contexts(ctx)] == ["/nowhere", "/nowhere", "/srv/shop"]
     assert fleet.named(ctx, [["a"], ["b"], []]) == ["web1: a", "web2: b"]
 
 
@@ -56,6 +64,23 @@ def test_what_succeeded_is_taken_back_where_it_fails_on_one(ctx: Context, tmp_pa
         )
     assert raised.value.safe == "taken back on web1, web3"
     assert list(tmp_path.rglob("flag")) == []
+
+
+def test_what_the_operator_has_stopped_is_taken_back_all_the_same(ctx: Context, tmp_path: Path) -> None:
+    undone = []
+
+    def work(host: Context) -> str:
+        if host.app_host.name == "web2":
+            host.stop.set()
+            host.app_host.run(["sleep", "60"], stop=host.stop)
+        return host.app_host.name
+
+    def undo(host: Context) -> None:
+        undone.append(host.app_host.run(["echo", host.app_host.name], stop=host.stop).stdout.strip())
+
+    with pytest.raises(StoppedError):
+        fleet.each(ctx, work, undo=undo)
+    assert undone == ["web1", "web3"]
 
 
 def test_a_single_host_keeps_its_own_error(ctx: Context, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from dixis_tui.backups import make, manifest, restore, scratch
 from dixis_tui.commands.health import LOCK
 from dixis_tui.config import Account, Secret
 from dixis_tui.health import Reading
+from dixis_tui.journal import Lock
 from dixis_tui.model import Status
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.processes import free_port
@@ -219,6 +220,16 @@ def test_a_disk_that_fills_warns_and_a_full_one_fails(shop: Shop, small_disk: Pa
 
 
 # From cron, every minute
+
+
+def test_neither_health_nor_backups_need_the_runs_lock(shop: Shop) -> None:
+    lock = Lock(shop.config.run.directory)
+    lock.acquire("somebody else")
+    try:
+        dixis(shop, "backup", "create", "--what", "target", "--verify")
+        dixis(shop, "health")
+    finally:
+        lock.release()
 
 
 def test_one_asks_at_a_time_and_the_next_one_does_not_wait(shop: Shop) -> None:

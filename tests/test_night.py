@@ -20,7 +20,7 @@ import checks
 from dixis_tui import config as configuration
 from dixis_tui import cutover, plan, rollback, sandbox
 from dixis_tui.model import Outcome, Status
-from dixis_tui.runner import Runner
+from dixis_tui.runner import Listener, Runner
 from dixis_tui.sandbox import World
 from dixis_tui.sandbox.processes import free_port
 from tests.conftest import KINDS
@@ -68,12 +68,14 @@ class Night:
         settings = configuration.load(self.world.config)
         return Runner(plan.build(settings, checks.preflight()), settings)
 
-    def go(self, last: str, **app: object) -> Outcome:
-        """Run the steps of the cutover up to this one; its outcome."""
+    def go(self, last: str, listener: Listener = lambda _: None, **app: object) -> Outcome:
+        """Run the steps of the cutover up to this one, which the listener hears of; its outcome."""
         settings = configuration.load(self.world.config)
         settings = settings.model_copy(update={"app": settings.app.model_copy(update=app)})
         with Runner(plan.build(settings, checks.preflight()), settings) as runner:
             for step in runner.plan.phase("cutover").steps:
+                if step.id == last:
+                    runner.listen(listener)
                 if not runner.state.step(step.id).status.settled:
                     outcome = asyncio.run(runner.run_step(step.id))
                     if step.id == last:

@@ -80,7 +80,7 @@ def test_a_world_answers_on_every_side_and_goes_without_a_trace(
     world = make_world(server=kind, source=small_source)
     state = sandbox.status(world.directory)
     assert state.state == "up"
-    assert [process.alive for process in state.processes] == [True, True]
+    assert [process.alive for process in state.processes] == [True, True, True]
     assert state.config == world.config
 
     settings = config.load(world.config)

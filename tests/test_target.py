@@ -6,15 +6,17 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dixis_tui.config import Target
+from dixis_tui.patience import PatientReader
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import TargetConnection, TargetError, connect, connected, execute, query, server_facts
+from tests.conftest import frozen
 
 
 def target(server: RunningServer, **changes: Any) -> Target:
@@ -221,3 +223,46 @@ def test_a_server_that_asks_for_the_password_in_clear_does_not_get_it() -> None:
     with pytest.raises(TargetError, match="in clear"):
         connect(liar_target(liar))
     assert b"a secret of ours" not in liar.finish()
+
+
+def test_an_answer_may_take_its_time_as_long_as_the_server_works_on_it(server: RunningServer) -> None:
+    with connected(target(server, answer_timeout=1)) as connection:
+        assert query(connection, "SELECT SLEEP(2.5)") == [(0,)]
+
+
+def test_a_frozen_server_is_told_in_seconds(server: RunningServer, database: str) -> None:
+    def endless() -> Iterator[bytes]:
+        while True:
+            yield b"1\n" * 500_000
+
+    settings = target(server, answer_timeout=1, connect_timeout=1)
+    with connected(settings) as asked, connected(settings, local_infile=True) as loading:
+        execute(loading, f"CREATE DATABASE `{database}`")
+        execute(loading, f"CREATE TABLE `{database}`.t (a INT)")
+        with frozen(server.pid):
+            with pytest.raises(TargetError, match="no answer for 1 s") as raised:
+                query(asked, "SELECT 1")
+            with pytest.raises(TargetError):
+                loading.load(f"LOAD DATA LOCAL INFILE 'x' INTO TABLE `{database}`.t", endless())
+            with pytest.raises(TargetError):
+                connect(settings)
+    assert raised.value.next_step
+
+
+def test_silence_of_a_connection_that_nobody_works_for_is_not_waited_out() -> None:
+    here, there = socket.socketpair()
+    asked = iter([True, False])
+    with here, there, pytest.raises(TimeoutError, match="nobody works on it"):
+        PatientReader(here, 0.05, lambda: next(asked)).read(1)
+    assert list(asked) == []
+
+
+def test_what_others_keep_locked_is_waited_for_a_while_only(server: RunningServer, database: str) -> None:
+    settings = target(server, lock_timeout=1)
+    with connected(settings) as mine, connected(settings) as other:
+        execute(mine, f"CREATE DATABASE `{database}`")
+        execute(mine, f"CREATE TABLE `{database}`.t (a INT)")
+        query(other, f"SELECT * FROM `{database}`.t")
+        with pytest.raises(TargetError, match="Lock wait timeout"):
+            execute(mine, f"ALTER TABLE `{database}`.t ADD b INT")
+        other.rollback()

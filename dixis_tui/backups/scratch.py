@@ -19,6 +19,8 @@ from dixis_tui.source import open_readonly
 from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, literal, query, server_facts
 
 PREFIX = "dixis_scratch_"
+# The same for LIKE and GRANT, to which a bare underscore is any character.
+PATTERN = r"dixis\_scratch\_%"
 SHOWN = 20
 
 
@@ -30,8 +32,7 @@ class ScratchError(TargetError):
 
 def leftovers(connection: TargetConnection) -> list[str]:
     """Databases that a killed verification has left: nobody holds the lock of their name."""
-    pattern = PREFIX.replace("_", "\\_") + "%"
-    names = [str(row[0]) for row in query(connection, f"SHOW DATABASES LIKE {literal(pattern)}".replace("\\\\", "\\"))]
+    names = [str(row[0]) for row in query(connection, f"SHOW DATABASES LIKE {literal(PATTERN)}")]
     return [name for name in names if query(connection, f"SELECT IS_FREE_LOCK({literal(name)})")[0][0] == 1]
 
 
@@ -55,8 +56,8 @@ def database(work: Work, manifest: Manifest) -> Iterator[tuple[TargetConnection,
             raise ScratchError(
                 f"{where.user} may not make a database to restore into: {error.what}",
                 safe="the backup is as it was, and not verified",
-                next_step=f"as an administrator: GRANT ALL PRIVILEGES ON `{PREFIX.replace('_', chr(92) + '_')}%`.* TO"
-                " that account, and name it in [backup.account]; or give [target.admin]",
+                next_step=f"as an administrator: GRANT ALL PRIVILEGES ON `{PATTERN}`.* TO that account, and name it in"
+                " [backup.account]; or give [target.admin]",
                 code=error.code,
             ) from error
         try:

@@ -23,7 +23,7 @@ from typing import IO, BinaryIO
 from dixis_tui.backup import BackupError
 from dixis_tui.backups import tools
 from dixis_tui.backups.manifest import settle
-from dixis_tui.model import FAILED, StoppedError
+from dixis_tui.model import StoppedError
 
 BLOCK = 1 << 20
 # A dump that says nothing for so long is ended: the way to the server is gone, and nobody has noticed.
@@ -35,8 +35,6 @@ ENDINGS = {"gzip": ".gz", "zstd": ".zst"}
 
 class DumpError(BackupError):
     """A dump did not come to its end, or could not be read back."""
-
-    exit_code = FAILED
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def create(options: Options, what: What | None, verify: bool, pruning: bool, qui
         chosen = what or work.config.backup.what
         with manifest.alone(work.directory):
             for kind in ("target", "source"):
-                if chosen not in ("both", kind):
+                if chosen not in ("both", kind) or work.stop.is_set():
                     continue
                 try:
                     kept, note = _target(work, chosen) if kind == "target" else _source(work)

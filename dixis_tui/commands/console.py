@@ -9,15 +9,16 @@ from pathlib import Path
 
 import click
 
-from dixis_tui.commands.shared import Options, common, importing, opened
+from dixis_tui.commands.shared import STREAMS, Options, common, importing, opened
 from dixis_tui.model import OK, DixisError
 
 
 @click.command()
 @common
 @click.option("--watch", is_flag=True, help="Only look on while another console drives the run.")
+@click.option("--streams", type=STREAMS, help="How many streams copy at once, instead of [data] streams.")
 @click.pass_context
-def console(ctx: click.Context, watch: bool = False) -> None:
+def console(ctx: click.Context, watch: bool = False, streams: int | None = None) -> None:
     """Open the console (what `dixis` does without a command)."""
     options: Options = ctx.obj
     if not watch and options.config == Path("dixis.toml") and not options.config.exists() and on_a_terminal():
@@ -26,6 +27,8 @@ def console(ctx: click.Context, watch: bool = False) -> None:
         need_terminal()
         if not watch:
             runner.config.ask_for_secrets()
+            if streams is not None:
+                runner.begin_at(streams)
         with importing():
             from dixis_tui.app import ConsoleApp
 

@@ -21,7 +21,7 @@ def status(options: Options) -> None:
         built = report.build(runner)
         window = timeline.Timekeeper(runner).look(datetime.now(UTC))
         if options.json:
-            more = {"driven": runner.driven(), "timeline": window.model_dump(mode="json")}
+            more = {"driven": runner.driven(), "window": window.model_dump(mode="json")}
             click.echo(json.dumps({**built.model_dump(mode="json"), **more}, indent=2))
             return
         click.echo("\n".join(report.summary(built)))

@@ -7,7 +7,7 @@ import json
 import click
 
 from dixis_tui import headless
-from dixis_tui.commands.shared import Options, common, finish, opened
+from dixis_tui.commands.shared import STREAMS, Options, common, finish, opened
 from dixis_tui.config import ConfigError
 from dixis_tui.model import DixisError
 from dixis_tui.runner import Runner
@@ -32,6 +32,7 @@ def _consent(yes: bool, database: str, sign: tuple[str, ...]) -> headless.Consen
 @click.option("--database", default="", help="In production: the database's name, typed.")
 @click.option("--sign", multiple=True, metavar="ROLE=NAME", help="Who signs as lead, database review, …; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Only show what each action would do.")
+@click.option("--streams", type=STREAMS, help="How many streams copy at once, instead of [data] streams.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the log too.")
 @click.pass_obj
 def run(
@@ -42,6 +43,7 @@ def run(
     database: str,
     sign: tuple[str, ...],
     dry_run: bool,
+    streams: int | None,
     verbose: bool,
 ) -> None:
     """Run the plan, or one phase of it, from where it stands."""
@@ -58,6 +60,8 @@ def run(
         if dry_run:
             _show(runner, phases, as_json=options.json)
             return
+        if streams is not None:
+            runner.begin_at(streams)
         if since is not None or (phase_id is not None and runner.settled(phases[0])):
             runner.reset(phases[0], since=since)
         twin = headless.Headless(runner, consent, quiet=options.json, verbose=verbose)

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from dixis_tui.pace import MOST
+
 if TYPE_CHECKING:  # what a command does not use is not imported before it is called
     from dixis_tui.runner import Runner
 
+STREAMS = click.IntRange(1, MOST)
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -28,9 +28,13 @@ class Host(Section):
 
 
 class WebHost(Section):
-    """[[hosts]]: another web host of the same application, laid out like the first, behind SSH."""
+    """[[hosts]]: another web host of the same application, behind SSH.
+
+    root: the folder that holds artisan there; left out, it is where [app] says.
+    """
 
     ssh: Ssh
+    root: str = ""
 
 
 class App(Section):

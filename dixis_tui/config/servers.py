@@ -39,7 +39,11 @@ class Admin(Section):
 
 
 class Target(Section):
-    """[target]: the MySQL or MariaDB server and the application's own account on it."""
+    """[target]: the MySQL or MariaDB server and the application's own account on it.
+
+    Seconds: connect_timeout, for a connection; answer_timeout, a silence after which the server is asked over another
+    connection whether it still works on the statement; lock_timeout, what others may keep locked.
+    """
 
     host: str
     port: int = Field(default=3306, ge=1, le=65535)
@@ -50,5 +54,7 @@ class Target(Section):
     collation: str = "utf8mb4_unicode_ci"
     time_zone: str = "+00:00"
     connect_timeout: int = Field(default=7, ge=1, le=300)
+    answer_timeout: float = Field(default=15.0, ge=1, le=3600)
+    lock_timeout: int = Field(default=50, ge=1, le=3600)
     tls: Tls = Tls()
     admin: Admin | None = None

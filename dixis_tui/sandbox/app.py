@@ -56,7 +56,7 @@ def make_app(root: Path) -> LaravelApp:
     for template in sorted(TEMPLATE.rglob("*.php")):
         name = template.relative_to(TEMPLATE)
         destination = root / ("artisan" if name.name == "artisan.php" else name)
-        destination.parent.mkdir(exist_ok=True)
+        destination.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(template, destination)
     (root / "artisan").chmod(0o755)
     (root / "public/storage").symlink_to(root / "storage/app/public")

@@ -6,7 +6,9 @@ import contextlib
 import fcntl
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -30,11 +32,12 @@ from dixis_tui.sandbox.servers import (
 from dixis_tui.sandbox.shop import build_shop
 from dixis_tui.sandbox.sshd import RunningSshd, start_sshd, stop_sshd
 from dixis_tui.sandbox.tls import write_private
+from dixis_tui.sandbox.web import RunningWeb, start_web
 
 MARKER = ".dixis-sandbox.json"
 LOCK = ".dixis-sandbox.lock"
 # Everything a sandbox, and a migration run from its configuration, keeps in its folder.
-CONTENTS = ("assets", "backups", "host", "run", "secrets", "server", "sshd", "dixis.toml")
+CONTENTS = ("assets", "backups", "host", "run", "secrets", "server", "sshd", "web", "dixis.toml")
 DATABASE = "dixis_production"
 
 
@@ -68,16 +71,20 @@ class World(BaseModel):
     server_version: str
     server_port: int
     ca_file: Path
+    web_port: int
     ssh_port: int
     ssh_user: str
     ssh_key: Path
     known_hosts: Path
 
 
+ProcessName = Literal["server", "sshd", "web"]
+
+
 class ProcessStatus(BaseModel):
     """One process of a sandbox; pid is None where none was found."""
 
-    name: Literal["server", "sshd"]
+    name: ProcessName
     pid: int | None
     port: int | None
     alive: bool
@@ -154,6 +161,7 @@ def status(directory: Path) -> WorldStatus:
     found = (
         _process(directory, "server", world.server_port if world else None),
         _process(directory, "sshd", world.ssh_port if world else None),
+        _process(directory, "web", world.web_port if world else None),
     )
     if world is None:
         return WorldStatus(directory=directory, state="broken", processes=found)
@@ -200,13 +208,15 @@ def _build(directory: Path, options: Options, binary: ServerBinary, say: Callabl
     say(f"Database server on 127.0.0.1:{server.port}.")
     sshd = start_sshd(directory / "sshd")
     say(f"SSH server on 127.0.0.1:{sshd.port}, standing for the production host.")
+    web = start_web(app.root, directory / "web")
+    say(f"The shop is served at {web.url}")
     secrets = directory / "secrets"
     secrets.mkdir(mode=0o700)
     write_private(secrets / "admin.txt", f"{server.admin_password}\n".encode())
     write_private(secrets / "app.txt", f"{server.app_password}\n".encode())
     configuration = directory / "dixis.toml"
-    plan = "" if options.source else DEMO_PLAN
-    configuration.write_text(_configuration(server, sshd, app) + plan, encoding="utf-8")
+    text = _configuration(server, sshd, app) + _smoke(web, app, options)
+    configuration.write_text(text + ("" if options.source else DEMO_PLAN), encoding="utf-8")
     config.load(configuration)
     world = World(
         directory=directory,
@@ -219,6 +229,7 @@ def _build(directory: Path, options: Options, binary: ServerBinary, say: Callabl
         server_version=binary.version,
         server_port=server.port,
         ca_file=server.ca_file,
+        web_port=web.port,
         ssh_port=sshd.port,
         ssh_user=sshd.user,
         ssh_key=sshd.key,
@@ -299,6 +310,27 @@ def _tools(server: RunningServer) -> str:
     """Where the server's own clients are, when they lie beside it and not on the PATH."""
     folder = server.binary.path.parent
     return f"tools = {_toml(str(folder))}\n" if clients_beside(server.binary) else ""
+
+
+def _smoke(web: RunningWeb, app: LaravelApp, options: Options) -> str:
+    """What is tried behind maintenance mode: that the web server's requests are answered from the target."""
+    urls = [("/health", '"database":"mysql","answers":true')]
+    questions = ""
+    if not options.source:
+        with closing(sqlite3.connect(app.database)) as shop:
+            names = shop.execute("SELECT name FROM products ORDER BY id LIMIT 1").fetchone()
+        urls += [("/products", str(names[0])), ("/orders/count", '"orders":')]
+        questions = f"""
+[[smoke.queries]]
+title = "the first product"
+sql = "SELECT name FROM products ORDER BY id LIMIT 1"
+answer = {_toml(str(names[0]))}
+"""
+    artisan = "" if options.source else 'artisan = ["migrate:status"]\n'
+    addresses = "".join(
+        f"\n[[smoke.urls]]\nurl = {_toml(web.url + path)}\ntext = {_toml(text)}\n" for path, text in urls
+    )
+    return f"\n[smoke]\n{artisan}{addresses}{questions}"
 
 
 # The demo shop is prepared as a shop should be on the day before: what the operators' plan gets wrong is mapped.
@@ -383,26 +415,28 @@ def _read_marker(directory: Path) -> World | None:
         return None
 
 
-def _pid_file(directory: Path, name: Literal["server", "sshd"]) -> Path:
+def _pid_file(directory: Path, name: ProcessName) -> Path:
     return directory / name / f"{name}.pid"
 
 
-def _process(directory: Path, name: Literal["server", "sshd"], port: int | None) -> ProcessStatus:
+def _process(directory: Path, name: ProcessName, port: int | None) -> ProcessStatus:
     pid = processes.read_pid(_pid_file(directory, name))
     return ProcessStatus(name=name, pid=pid, port=port, alive=pid is not None)
 
 
 def _stop(directory: Path) -> None:
     stop_sshd(processes.read_pid(_pid_file(directory, "sshd")))
-    server = processes.read_pid(_pid_file(directory, "server"))
-    if server is not None:
-        processes.end(server)
+    for name in ("web", "server"):
+        pid = processes.read_pid(_pid_file(directory, name))
+        if pid is not None:
+            processes.end(pid)
 
 
 def _stop_and_keep_logs(directory: Path) -> str:
     """After a failed start: end what runs; the files stay for reading until the next up or down."""
     _stop(directory)
-    return ", ".join(str(log) for log in (directory / "server/error.log", directory / "sshd/sshd.log") if log.exists())
+    logs = (directory / name for name in ("server/error.log", "sshd/sshd.log", "web/web.log"))
+    return ", ".join(str(log) for log in logs if log.exists())
 
 
 def _clear(directory: Path) -> None:

@@ -2,7 +2,10 @@
 
 $app = new Illuminate\Foundation\Application(dirname(__DIR__));
 
-$app->singleton(Illuminate\Contracts\Http\Kernel::class, Illuminate\Foundation\Http\Kernel::class);
+require_once __DIR__.'/../app/Http/Kernel.php';
+require_once __DIR__.'/../app/Providers/RouteServiceProvider.php';
+
+$app->singleton(Illuminate\Contracts\Http\Kernel::class, App\Http\Kernel::class);
 $app->singleton(Illuminate\Contracts\Console\Kernel::class, Illuminate\Foundation\Console\Kernel::class);
 $app->singleton(Illuminate\Contracts\Debug\ExceptionHandler::class, Illuminate\Foundation\Exceptions\Handler::class);
 

@@ -16,7 +16,9 @@ return [
         Illuminate\Database\DatabaseServiceProvider::class,
         Illuminate\Filesystem\FilesystemServiceProvider::class,
         Illuminate\Queue\QueueServiceProvider::class,
+        Illuminate\Translation\TranslationServiceProvider::class,
         Illuminate\View\ViewServiceProvider::class,
+        App\Providers\RouteServiceProvider::class,
     ],
     'aliases' => [
         'DB' => Illuminate\Support\Facades\DB::class,

@@ -217,7 +217,7 @@ class Night:
         self.run("cutover.maintenance")
         self.runner.record("window-opened")
         self.run("cutover.resync", "cutover.environment")
-        self.runner.record(SWITCHED, {"copy": ".env.before-mysql"})
+        self.runner.record(SWITCHED, {"path": ".env.before-mysql"})
         self.run("cutover.gate", "cutover.up")
         at = self.clock.now.isoformat(timespec="seconds")
         self.runner.record(WENT_LIVE, {"database": "dixis_production", "snapshot": {}, "at": at})

@@ -33,8 +33,13 @@ class Night:
         screen.press("r")
         if not asked:
             return
-        screen.see("Enter or y: run", gone="Looking at what would be done")
-        screen.press("y")
+        screen.see("Enter or y: run")
+
+        def agreed() -> bool:
+            screen.press("y")  # means nothing before all is shown, nor behind the dialog
+            return "Enter or y: run" not in screen.screen
+
+        until(agreed, within=60)
 
     def sign_phase(self, screen: Terminal, phase: str, kind: Kind = Kind.SIGNOFF) -> None:
         """Sign whatever of a phase waits for people, with the names that are expected, in every role there is."""

@@ -105,7 +105,7 @@ def test_the_night_in_a_terminal_that_is_lost_in_the_middle_of_the_copy(
         night.run_phase(screen)
         night.see_done(screen, "cutover")
         screen.see("window closed")
-        night.run_phase(screen, asked=False)
+        night.run_phase(screen)
         screen.see(">6 Watch", "A person", within=90)  # its checks have passed; the days after are signed one by one
         screen.press("C-r")
         screen.see("ROLLBACK: the application goes back to SQLite", "To roll back, type ROLLBACK")

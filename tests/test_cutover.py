@@ -38,7 +38,7 @@ def test_data_copied_again_before_the_shop_went_live_replaces_every_row(world: W
 
 
 def test_what_customers_wrote_on_mysql_comes_home_even_behind_the_steps_of_the_card_by_hand(world: World) -> None:
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     # by the application itself, over its own connection
     script = (
         "require $argv[1]; $app = require 'bootstrap/app.php';"
@@ -77,7 +77,7 @@ def test_what_customers_wrote_on_mysql_comes_home_even_behind_the_steps_of_the_c
 def test_rollback_needs_neither_mysql_nor_a_sound_target(make_world: Callable[..., World]) -> None:
     world = make_world()
     before = (world.app_root / ".env").read_bytes()
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     server = next(process for process in sandbox.status(world.directory).processes if process.name == "server")
     assert server.pid is not None
     os.kill(server.pid, signal.SIGKILL)
@@ -91,7 +91,7 @@ def test_rollback_needs_neither_mysql_nor_a_sound_target(make_world: Callable[..
 def test_rollback_reads_a_file_that_is_no_toml_any_more(make_world: Callable[..., World]) -> None:
     world = make_world()
     before = (world.app_root / ".env").read_bytes()
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     change_config(world, 'host = "127.0.0.1"', "host = 127.0.0.1")
     dixis(world, "preflight", code=2)
     dixis(world, "rollback", "--yes")
@@ -100,7 +100,7 @@ def test_rollback_reads_a_file_that_is_no_toml_any_more(make_world: Callable[...
 
 def test_rollback_keeps_a_database_that_is_only_busy(make_world: Callable[..., World]) -> None:
     world = make_world()
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     stop = threading.Event()
     written = 0
 
@@ -129,7 +129,7 @@ def test_rollback_goes_on_where_the_application_does_not_even_start(make_world: 
     world = make_world()
     env = world.app_root / ".env"
     before = env.read_bytes()
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     env.write_text(env.read_text(encoding="utf-8") + "\nBROKEN=foo bar baz\n", encoding="utf-8")
     said = dixis(world, "rollback", "--yes").stdout
     assert "the application does not start" in said
@@ -145,7 +145,7 @@ def test_an_env_without_a_connection_comes_back_as_it_was(make_world: Callable[.
     )
     env.write_text(env.read_text(encoding="utf-8").replace("DB_CONNECTION=sqlite\n", ""), encoding="utf-8")
     before = env.read_bytes()
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     assert b"DB_CONNECTION=mysql" in env.read_bytes()
     dixis(world, "rollback", "--yes")
     assert env.read_bytes() == before
@@ -154,7 +154,7 @@ def test_an_env_without_a_connection_comes_back_as_it_was(make_world: Callable[.
 
 
 def test_a_rollback_that_was_cut_off_stands_in_the_way_until_it_is_finished(world: World) -> None:
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     with subprocess.Popen(
         [sys.executable, "-m", "dixis_tui.cli", "--config", str(world.config), "rollback", "--yes"],
         stdout=subprocess.PIPE,
@@ -209,7 +209,7 @@ def test_rows_lost_on_the_target_stop_the_cutover(world: World) -> None:
 def test_a_damaged_source_is_restored_and_the_damaged_file_kept(make_world: Callable[..., World]) -> None:
     world = make_world()
     counts = source_counts(world.source)
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     damaged = b"\0" * 5000
     world.source.write_bytes(damaged)
     said = dixis(world, "rollback", "--yes").stdout
@@ -227,7 +227,7 @@ def test_what_the_open_shop_wrote_since_the_early_copy_is_taken_along(world: Wor
         shop.execute("UPDATE orders SET notes = 'written late' WHERE id = 1")
         shop.execute("DELETE FROM order_items WHERE id = 2")
         shop.commit()
-    said = dixis(world, "run", "--yes").stdout
+    said = dixis(world, "run", "--until", "cutover", "--yes").stdout
     assert re.search(r"cutover\.resync .*re-synced by \d+ rows", said)
     with connected(configuration.load(world.config).target) as connection:
         assert query(connection, "SELECT notes FROM orders WHERE id = 1")[0][0] == "written late"

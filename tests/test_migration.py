@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -187,7 +188,7 @@ def test_rollback_brings_the_application_back_with_the_same_rows(
     world = make_world()
     before = (world.app_root / ".env").read_bytes()
     counts = source_counts(world.source)
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     dixis(world, "rollback", "--yes")
     assert (world.app_root / ".env").read_bytes() == before
     assert source_counts(world.source) == counts
@@ -200,7 +201,7 @@ def test_rollback_brings_the_application_back_with_the_same_rows(
     assert "may hold what customers wrote" in said
     change_config(world, 'database = "dixis_production"', 'database = "dixis_production_2"')
     dixis(world, "run", "--phase", "schema", "--yes")
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     assert target_counts(world) == counts
 
 
@@ -375,12 +376,22 @@ def test_dry_run_shows_and_does_not(world: World) -> None:
     ("arguments", "words"),
     [
         (["run", "--phase", "nonsense", "--yes"], "There is no phase named 'nonsense'"),
+        (["run", "--until", "data", "--phase", "data"], "--until goes with the whole plan"),
         (["run", "--sign", "lead"], "is not ROLE=NAME"),
         (["fly"], "No such command"),
     ],
 )
-def test_wrong_usage_is_exit_code_2(world: World, arguments: list[str], words: str) -> None:
-    assert words in dixis(world, *arguments, code=2).stderr
+def test_wrong_usage_is_exit_code_2(tmp_path: Path, arguments: list[str], words: str) -> None:
+    config = tmp_path / "dixis.toml"
+    shutil.copy(Path(__file__).parent.parent / "config.example.toml", config)
+    done = subprocess.run(
+        [sys.executable, "-m", "dixis_tui.cli", "--config", str(config), *arguments],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert (done.returncode, words in done.stderr) == (2, True), done.stderr
 
 
 def test_artisan_builds_the_schema_where_it_is_asked_to(make_world: Callable[..., World]) -> None:
@@ -388,7 +399,7 @@ def test_artisan_builds_the_schema_where_it_is_asked_to(make_world: Callable[...
     world.config.write_text(
         world.config.read_text(encoding="utf-8") + '\n[schema]\nmode = "artisan"\n', encoding="utf-8"
     )
-    dixis(world, "run", "--yes")
+    dixis(world, "run", "--until", "cutover", "--yes")
     counts = source_counts(world.source)
     assert target_counts(world) == counts
     with connected(configuration.load(world.config).target) as connection:

@@ -131,3 +131,12 @@ def test_one_console_drives_and_a_killed_one_lets_go(tmp_path: Path) -> None:
         lock.acquire("Maria")
         lock.release()
         assert not lock.held()
+
+
+def test_a_note_in_another_encoding_is_recorded(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append("note", {"note": "caf\udce9"})
+    journal.close()
+    read = Journal(tmp_path, create=False)
+    assert read.events[0].data == {"note": "caf\\udce9"}
+    read.close()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import re
 import socket
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,9 +56,6 @@ PACED = "pace-changed"
 WAITS_FOR = "waits_for"
 # Indexes were dropped for a load, by the number of the round; a round has ended when all were put back.
 DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
-
-# What Python makes of a byte that is not UTF-8; it can be neither hashed nor stored.
-LONE = re.compile("[\ud800-\udfff]")
 
 _metadata = MetaData()
 _events = Table(
@@ -152,7 +148,7 @@ class Journal:
 
         at: its time where somebody has put a name to it already; otherwise now.
         """
-        text = _encodable(json.dumps(data or {}, ensure_ascii=False, sort_keys=True, default=str))
+        text = chain.encodable(json.dumps(data or {}, ensure_ascii=False, sort_keys=True, default=str))
         at = at or now()
         with self._write_lock:
             previous = self.last_hash
@@ -246,11 +242,6 @@ def now() -> str:
 def decoded(text: bytes) -> str:
     """A text of the journal, even one that is no longer UTF-8: the chain then says where it is."""
     return text.decode("utf-8", "backslashreplace")
-
-
-def _encodable(text: str) -> str:
-    """JSON with bytes that came in as no UTF-8, as in a name typed in another encoding, spelled out: \\udce9."""
-    return LONE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
 def read_head(path: Path) -> str | None:

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from textual.pilot import Pilot
@@ -316,6 +317,7 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     time.tzset()
     monkeypatch.setattr(journal, "datetime", Standing)
     monkeypatch.setattr(runner, "datetime", Standing)
+    monkeypatch.setattr(runner, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=7)))
     monkeypatch.setattr(words, "local_now", lambda: clock.now.astimezone())
     monkeypatch.setattr(board, "time", SimpleNamespace(monotonic=lambda: clock.now.timestamp()))
     return clock

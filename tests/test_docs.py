@@ -117,3 +117,12 @@ def test_the_card_in_the_documents_is_the_one_of_the_example_configuration(tmp_p
     lines = card.splitlines()
     assert len(lines) <= 66  # one page, as line printers and A4 have it
     assert max(map(len, lines)) <= 110
+
+
+def test_what_troubleshooting_quotes_is_what_the_program_says() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    quoted = [line.removeprefix('### "').removesuffix('"') for line in page.splitlines() if line.startswith('### "')]
+    assert len(quoted) > 20
+    files = (path for folder in ("dixis_tui", "screens", "checks") for path in (ROOT / folder).rglob("*.py"))
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    assert [words for words in quoted if words not in source] == []

@@ -148,7 +148,7 @@ class Journal:
 
         at: its time where somebody has put a name to it already; otherwise now.
         """
-        text = json.dumps(data or {}, ensure_ascii=False, sort_keys=True, default=str)
+        text = chain.encodable(json.dumps(data or {}, ensure_ascii=False, sort_keys=True, default=str))
         at = at or now()
         with self._write_lock:
             previous = self.last_hash

@@ -23,7 +23,7 @@ from dixis_tui.commandlog import CommandLog
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
-from dixis_tui.host import Host, LocalHost, SshHost, open_host
+from dixis_tui.host import Host, LocalHost
 from dixis_tui.journal import (
     CONFIRMED,
     PACED,
@@ -54,6 +54,7 @@ from dixis_tui.model import (
     skipped,
 )
 from dixis_tui.pace import Pace
+from dixis_tui.ssh import SshHost, open_host
 from dixis_tui.step import Phase, Plan, Step
 
 T = TypeVar("T")

@@ -140,7 +140,12 @@ def test_a_secret_to_be_prompted_for_is_asked_before_the_console_has_the_termina
     more = "".join(f'[{name}]\nuser = "{name}"\npassword = {{ prompt = true }}\n' for name in accounts)
     config = load(write(MINIMAL.replace('{ env = "DIXIS_TEST_PASSWORD" }', "{ prompt = true }") + more))
     asked: list[str] = []
-    monkeypatch.setattr("getpass.getpass", lambda question: asked.append(question) or f"typed at {question}")
+
+    def typed(question: str) -> str:
+        asked.append(question)
+        return f"typed at {question}"
+
+    monkeypatch.setattr("getpass.getpass", typed)
     config.ask_for_secrets()
     monkeypatch.undo()
     assert config.target.password.resolve("later") == "typed at password of dixis_user: "

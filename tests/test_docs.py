@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +127,20 @@ def test_what_troubleshooting_quotes_is_what_the_program_says() -> None:
     files = (path for folder in ("dixis_tui", "screens", "checks") for path in (ROOT / folder).rglob("*.py"))
     source = "\n".join(path.read_text(encoding="utf-8") for path in files)
     assert [words for words in quoted if words not in source] == []
+
+
+def test_the_architecture_names_every_module_and_no_other() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    told: dict[str, set[str]] = {}
+    for paragraph in re.split(r"\n(?=- )|\n\n", page):
+        opening = re.search(r"^- \*\*(\w+)\*\*, a package: ", paragraph, re.M)
+        names = set(re.findall(r"\*\*(\w+)\*\*", paragraph))
+        package = opening.group(1) if opening else ""
+        told[package] = told.get(package, set()) | names - {package}
+    packages = {"": ROOT / "dixis_tui", "checks": ROOT / "checks", "screens": ROOT / "screens"}
+    packages |= {path.parent.name: path.parent for path in (ROOT / "dixis_tui").glob("*/__init__.py")}
+    there = {
+        package: {path.stem for path in folder.glob("*.py") if not path.stem.startswith("__")}
+        for package, folder in packages.items()
+    }
+    assert told == there

@@ -18,9 +18,9 @@ __all__ = ["shop"]  # a fixture
 WIDE = (160, 50)
 
 
-def sampled(folder: Path) -> None:
+def sampled(folder: Path, now: float | None = None) -> None:
     """What another process has left: a quarter of an hour of samples, the end of it past the limit."""
-    store, now = Store(folder), time.time()
+    store, now = Store(folder), now or time.time()
     begun = now - 360
     for number in range(60):
         at = now - 15 * (59 - number)

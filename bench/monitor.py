@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import platform
 import resource
@@ -110,7 +109,7 @@ def watched(config: Path, seconds: float) -> tuple[list[dict[str, object]], floa
 
 
 @click.command()
-@click.option("--seconds", default=180.0, show_default=True, help="Of each measurement.")
+@click.option("--seconds", default=130.0, show_default=True, help="Of each measurement.")
 @click.option("--rate", default=100.0, show_default=True, help="Questions a second of the load, in all.")
 @click.option("--server", "kind", type=click.Choice(["mysql", "mariadb"]), default="mysql", show_default=True)
 def main(seconds: float, rate: float, kind: Kind) -> None:
@@ -146,7 +145,7 @@ def main(seconds: float, rate: float, kind: Kind) -> None:
                 assert isinstance(triggers, list)
                 standing = [one["id"] for one in triggers if one["state"] in ("stands", "easing")]
                 print(f"{title}: {load.asked / minutes / 60:.0f} questions a second, {len(samples)} samples")
-                print(f"  asked by the watch   {by_watch / math.ceil(minutes):6.1f} a minute begun")
+                print(f"  asked by the watch   {by_watch:6} in {60 * minutes:.0f} s, give or take those in flight")
                 print(f"  processor            {spent:6.2f} s, {starting:.2f} s of it for starting:")
                 print(f"                       {100 * max(spent - starting, 0) / minutes / 60:6.2f} % of a core")
                 print(f"  told: p95 {metrics['p95_ms']} ms by {last['source']}, exit code {code}, stands: {standing}")

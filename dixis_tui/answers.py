@@ -17,9 +17,10 @@ from pydantic import ValidationError
 
 from dixis_tui import glance, source, target
 from dixis_tui.config import Config, ConfigError, Ssh, Target
-from dixis_tui.host import Host, LocalHost, SshHost
+from dixis_tui.host import Host, LocalHost
 from dixis_tui.journal import Lock
 from dixis_tui.model import DixisError
+from dixis_tui.ssh import SshHost
 
 PATIENCE = 3  # seconds a connection may take while somebody waits at the keyboard
 PASSWORD_ENV = "DIXIS_TARGET_PASSWORD"

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from dixis_tui import chain, signatures
 from dixis_tui.chain import Row
-from dixis_tui.journal import Event, JournalError, decoded, read_head
+from dixis_tui.journal import DECLARED, Event, JournalError, blueprint, decoded, read_head
 
 # How often a journal that is being written is looked at again.
 LOOKS = 5
@@ -170,6 +170,8 @@ def _read(path: Path) -> tuple[list[Row], str]:
             for row in connection.execute("SELECT seq, at, kind, data, previous, hash FROM events ORDER BY seq"):
                 rows.append(Row(*row))
             told = connection.execute("PRAGMA integrity_check").fetchone()[0]
+            if told == "ok" and [tuple(row) for row in connection.execute(DECLARED)] != blueprint():
+                told = "the table of the events is declared otherwise than it was made"
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter of names of tables and columns
         return rows, f"{error}, behind event {len(rows)}"
     return rows, "" if told == "ok" else str(told)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 GENESIS = "0" * 64
 HEAD = re.compile(r"(0|[1-9][0-9]*) ([0-9a-f]{64})\n")
+# What Python makes of a byte that is not UTF-8; it can be neither hashed nor stored.
+LONE = re.compile("[\ud800-\udfff]")
 
 
 class Row(NamedTuple):
@@ -40,6 +42,11 @@ class Break(NamedTuple):
 def digest(previous: str, seq: int, at: str, kind: str, data: str) -> str:
     """The hash of an event."""
     return hashlib.sha256("\n".join((previous, str(seq), at, kind, data)).encode()).hexdigest()
+
+
+def encodable(text: str) -> str:
+    """JSON with bytes that came in as no UTF-8, as in a name typed in another encoding, spelled out: \\udce9."""
+    return LONE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
 def head_line(seq: int, last: str) -> str:

@@ -57,6 +57,8 @@ WAITS_FOR = "waits_for"
 # Indexes were dropped for a load, by the number of the round; a round has ended when all were put back.
 DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
 
+DECLARED = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"
+
 _metadata = MetaData()
 _events = Table(
     "events",
@@ -68,6 +70,14 @@ _events = Table(
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
 )
+
+
+def blueprint() -> list[tuple[Any, ...]]:
+    """How the tables of a journal are declared: type, name and SQL of each thing in SQLite's own schema."""
+    engine = create_engine("sqlite://")
+    _metadata.create_all(engine)
+    with engine.connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(DECLARED)]
 
 
 class JournalError(DixisError):
@@ -148,7 +158,7 @@ class Journal:
 
         at: its time where somebody has put a name to it already; otherwise now.
         """
-        text = json.dumps(data or {}, ensure_ascii=False, sort_keys=True, default=str)
+        text = chain.encodable(json.dumps(data or {}, ensure_ascii=False, sort_keys=True, default=str))
         at = at or now()
         with self._write_lock:
             previous = self.last_hash

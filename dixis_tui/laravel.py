@@ -21,6 +21,9 @@ TRIAL_ENV = ".env.dixis"
 # A path where there is no cached configuration: the command reads .env files, the live cache is left alone.
 NO_CONFIG_CACHE = "APP_CONFIG_CACHE=bootstrap/cache/dixis-no-config.php"
 
+# Told its size, artisan does not ask `stty`, in whose environment every value of .env would stand, passwords too.
+SIZE = ("COLUMNS=120", "LINES=50")
+
 # A cached configuration was found on a host; data names it.
 CACHED = "configuration-was-cached"
 
@@ -66,7 +69,7 @@ class Answer(BaseModel):
 
 def command(ctx: Context, *arguments: str) -> list[str]:
     """The command line of an artisan command, to be run in the application's root."""
-    return [ctx.config.app.php, "artisan", *arguments, "--no-interaction", "--no-ansi"]
+    return ["env", *SIZE, ctx.config.app.php, "artisan", *arguments, "--no-interaction", "--no-ansi"]
 
 
 def shown(ctx: Context, *arguments: str) -> str:

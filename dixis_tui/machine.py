@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from dixis_tui.context import Context
-from dixis_tui.host import Host, HostError, SshHost
+from dixis_tui.host import Host, HostError
+from dixis_tui.ssh import SshHost
 
 MEMORY = "/proc/meminfo"
 # A container's own bound, where there is one; it says "max" where there is none.

@@ -15,11 +15,15 @@ def person(name: str) -> str:
 def count(people: list[tuple[str, str]]) -> int:
     """How many different people these are, each with name and fingerprint of their key (empty: none).
 
-    The same name or the same key is the same person.
+    The same name or the same key is the same person; a full stop or a hyphen more makes nobody another.
     """
     groups: list[set[str]] = []
     for name, key in people:
-        marks = {f"name {person(name)}", *([f"key {key}"] if key else [])}
+        marks = {f"name {_letters(person(name))}", *([f"key {key}"] if key else [])}
         apart = [group for group in groups if not group & marks]
         groups = [*apart, marks.union(*(group for group in groups if group & marks))]
     return len(groups)
+
+
+def _letters(name: str) -> str:
+    return "".join(sign for sign in name if unicodedata.category(sign)[0] in "LN")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dixis_tui import assets, criteria, cutover, monitor, rollback, schema, session, transfer, tuning, validation
+from dixis_tui.backups import first
 from dixis_tui.config import Config
 from dixis_tui.model import Kind
 from dixis_tui.step import Phase, Plan, Step
@@ -29,7 +30,7 @@ def _watch(config: Config) -> tuple[Step, ...]:
     steps = monitor.steps(config)
     checks = tuple(step for step in steps if step.kind is Kind.CHECK)
     signed = (step for step in steps if step not in checks)
-    return (*checks, tuning.step(), session.watched(), *criteria.steps(), *signed)
+    return (first.step(), *checks, tuning.step(), session.watched(), *criteria.steps(), *signed)
 
 
 def _preflight(config: Config, steps: Sequence[Step]) -> tuple[Step, ...]:

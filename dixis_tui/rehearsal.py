@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-from dixis_tui import outline
+from dixis_tui import outline, timeline
 from dixis_tui.audit import audit
 from dixis_tui.journal import WENT_LIVE, Event, Journal, JournalError
 from dixis_tui.model import Status
@@ -50,16 +49,19 @@ def read(directory: Path) -> Rehearsal:
     last = {event.data["step"]: event for event in events if event.kind == "step-finished"}
     live = next((event for event in reversed(events) if event.kind == WENT_LIVE), None)
     proof = next((last[step] for step in PROOFS if step in last), None)
-    plan = outline.recorded(events)
+    plan, took = outline.recorded(events), timeline.pace(events)
     return Rehearsal(
         run_id=found.run_id,
         name=plan.name,
         environment=plan.environment,
         ended_at=live.at if live else "",
         proof=proof.data["outcome"]["summary"] if proof else "",
-        phases={phase.title: _took(events, f"{phase.id}.") for phase in plan.plan},
+        phases={
+            phase.title: sum(seconds for step, seconds in took.steps.items() if step.startswith(f"{phase.id}."))
+            for phase in plan.plan
+        },
         closed=_between(events, "window-opened", "window-closed"),
-        rollback=_took(events, "rollback.") if any(event.kind == "rolled-back" for event in events) else None,
+        rollback=took.rollback,
         problems=tuple(_problems(live, proof)),
     )
 
@@ -75,21 +77,6 @@ def _problems(live: Event | None, proof: Event | None) -> list[str]:
     if live is None:
         problems.append("it did not come to the opening of the shop on the target")
     return problems
-
-
-def _took(events: Sequence[Event], steps: str) -> float:
-    """Seconds that the last tries of these steps took, one after the other."""
-    begun: dict[str, datetime] = {}
-    took: dict[str, float] = {}
-    for event in events:
-        step = str(event.data.get("step", ""))
-        if not step.startswith(steps):
-            continue
-        if event.kind == "step-started":
-            begun[step] = event.time
-        elif event.kind == "step-finished" and step in begun:
-            took[step] = (event.time - begun.pop(step)).total_seconds()
-    return sum(took.values())
 
 
 def _between(events: Sequence[Event], first: str, last: str) -> float | None:

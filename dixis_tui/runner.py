@@ -23,7 +23,7 @@ from dixis_tui.commandlog import CommandLog
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.gate import Gate
-from dixis_tui.host import Host, LocalHost, SshHost, open_host
+from dixis_tui.host import Host, LocalHost
 from dixis_tui.journal import (
     CONFIRMED,
     PACED,
@@ -43,8 +43,6 @@ from dixis_tui.log import LogLine as LogLine
 from dixis_tui.model import (
     FAILED,
     DixisError,
-    Example,
-    Finding,
     Kind,
     Level,
     Outcome,
@@ -54,6 +52,8 @@ from dixis_tui.model import (
     skipped,
 )
 from dixis_tui.pace import Pace
+from dixis_tui.redact import Redactor
+from dixis_tui.ssh import SshHost, open_host
 from dixis_tui.step import Phase, Plan, Step
 
 T = TypeVar("T")
@@ -83,6 +83,7 @@ class Runner:
         self.stop = threading.Event()
         self.gate = Gate()
         self.pace = Pace(config.data.streams, config.assets.bandwidth_kib if config.assets else 0)
+        self._redactor = Redactor(config)
         self._listeners: list[Listener] = []
         self._running: dict[str, None] = {}
         self._recording = threading.RLock()
@@ -101,8 +102,8 @@ class Runner:
             self._lock.acquire(self.operator)
         self._journal = Journal(self.run_dir, create=not watch)
         if not watch:
-            self._log = LogFile(self.run_dir, self._redact)
-            self._commands = CommandLog(self.run_dir, self._redact, lambda: self.running or "")
+            self._log = LogFile(self.run_dir, self._redactor.text)
+            self._commands = CommandLog(self.run_dir, self._redactor.text, lambda: self.running or "")
             self._hearing.enter_context(ran.heard_by(self._commands.hear))
             if not self._journal.events:
                 opened = {
@@ -209,7 +210,7 @@ class Runner:
 
     def say(self, text: str, step: str = "", level: Level = "info") -> None:
         """A line for the log, with every known secret taken out."""
-        line = LogLine(datetime.now(UTC).isoformat(timespec="milliseconds"), step, self._redact(text), level)
+        line = LogLine(datetime.now(UTC).isoformat(timespec="milliseconds"), step, self._redactor.text(text), level)
         if self._log:
             self._log.write(line)
         self._tell(line)
@@ -304,7 +305,7 @@ class Runner:
             return []
         with ran.by_step(step.id):
             lines = step.preview(self._context(step.id))
-        return [line for text in lines for line in self._redact(text).splitlines()]
+        return [line for text in lines for line in self._redactor.text(text).splitlines()]
 
     def word(self, steps: Sequence[Step]) -> str:
         """What the operator must type before these steps run, beyond what production asks; empty for nothing."""
@@ -354,7 +355,7 @@ class Runner:
             except Exception as error:
                 outcome = _outcome_of(step, error)
                 self.say(f"unexpected {type(error).__name__}: {error}", step.id, "error")
-            outcome = self._redacted(outcome)
+            outcome = self._redactor.outcome(outcome)
             self.record("step-finished", {"step": step.id, "outcome": outcome.model_dump(mode="json")})
             self._end_rollback()
             return outcome
@@ -699,39 +700,13 @@ class Runner:
         """To those who look on; events they read in the journal."""
         match notice:
             case Progress():
-                publisher.progress(replace(notice, note=self._redact(notice.note)) if notice.note else notice)
+                publisher.progress(replace(notice, note=self._redactor.text(notice.note)) if notice.note else notice)
             case LogLine():
                 publisher.line(asdict(notice))
             case Event():
                 if notice.kind == "step-started":
                     publisher.forget(notice.data["step"])
                 publisher.state(self.running, paused=self.gate.paused)
-
-    def _redact(self, text: str) -> str:
-        for secret in self.config.known_secrets():
-            text = text.replace(secret, "•••")
-        return text
-
-    def _redacted(self, outcome: Outcome) -> Outcome:
-        return outcome.model_copy(
-            update={
-                "summary": self._redact(outcome.summary),
-                "evidence": tuple(self._redact(line) for line in outcome.evidence),
-                "remedy": tuple(self._redact(line) for line in outcome.remedy),
-                "findings": tuple(self._redacted_finding(finding) for finding in outcome.findings),
-            }
-        )
-
-    def _redacted_finding(self, finding: Finding) -> Finding:
-        return finding.model_copy(
-            update={
-                "message": self._redact(finding.message),
-                "remedy": tuple(self._redact(line) for line in finding.remedy),
-                "examples": tuple(
-                    Example(key=self._redact(one.key), value=self._redact(one.value)) for one in finding.examples
-                ),
-            }
-        )
 
 
 def _signature_line(signature: Signature) -> str:

@@ -134,7 +134,7 @@ class Sampler:
                 known = self.store.noted("refused") or {"at": 0.0, "parts": {}}
                 lately = known["parts"] if known["at"] > self.clock() - REFUSED else {}
                 self._server = Server(self.config.target, self.config.watch, lately)
-                self._asks_anew = not lately
+                self._asks_anew = not any(why.startswith(self._server.who) for why in lately.values())
             finally:
                 self._allowance.spend(self._server.asked if self._server else CONNECTING)
         return self._server
@@ -247,7 +247,7 @@ class Sampler:
             disks.append(Disk(what, usage.total, usage.free))
         if self.host is not None:
             try:
-                answer = self.host.run(["df", "-Pk", self.config.app.root]).stdout.splitlines()
+                answer = self.host.run(["df", "-Pk", self.config.app.root], timeout=10).stdout.splitlines()
                 total, _, free = answer[-1].split()[1:4]
                 disks.append(Disk("the application", 1024.0 * int(total), 1024.0 * int(free)))
             except (DixisError, IndexError, ValueError):

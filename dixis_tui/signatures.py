@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dixis_tui import chain
 from dixis_tui.model import DixisError
 from dixis_tui.people import person
 
@@ -64,7 +65,7 @@ def text(run_id: str, kind: str, data: Mapping[str, Any], at: str, previous: str
         "time": at,
         "previous": previous,
     }
-    return (json.dumps(said, ensure_ascii=False, sort_keys=True) + "\n").encode()
+    return (chain.encodable(json.dumps(said, ensure_ascii=False, sort_keys=True)) + "\n").encode()
 
 
 # Keys at hand

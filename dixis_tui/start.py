@@ -26,7 +26,7 @@ class StartApp(App[Choice]):
     """`run()` answers the choice, None when the operator left."""
 
     TITLE = "dixis"
-    CSS_PATH = Path(screens.__file__).parent / "console.tcss"
+    CSS_PATH = Path(screens.__file__).parent / "start.tcss"
 
     def __init__(self, config: Path, folder: Path) -> None:
         super().__init__(ansi_color=True)

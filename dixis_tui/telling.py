@@ -75,7 +75,7 @@ WORDS: Mapping[str, Callable[[Data], str]] = {
     "rolled-back": lambda _: "the rollback came to its end: the application is on SQLite",
     PACED: lambda d: f"{d['name']} changed the pace from {d['from']} to {d['to']}",
     CONFIRMED: _confirmed,
-    SWITCHED: lambda d: f"the application is being led to the target; its settings are saved as {d['path']}",
+    SWITCHED: lambda d: f"the application is being led to the target; its settings are saved as {d.get('path', '')}",
     WENT_LIVE: lambda d: f"traffic is let in on the target {d.get('database', '')}".rstrip(),
     CAME_HOME: lambda _: "what customers wrote to the target is in SQLite again",
     PLACING: lambda _: "the database with the rows brought home takes its place",

@@ -87,7 +87,7 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
         text = Text().append(f"{len(shown)} commands", "bold")
         text.append(f", {asked} questions {'among them' if self._questions else 'left out (v)'}")
         text.append(", following the newest" if self._follow else ", standing still (f follows)", "dim")
-        return text.append(f"\nAlso in {self._reader.path}", "dim")
+        return text.append(f"\nAlso in {words.where(self._reader.path)}", "dim")
 
     def look(self, item: tuple[int, Entry] | None) -> None:
         if item is None:

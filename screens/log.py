@@ -106,7 +106,7 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
         if self._sought:
             places = self._matches()
             text.append(f"\n'{self._sought}' in {len(places)} lines; n goes up, N down", "bold")
-        return text.append(f"\nAlso in {self._reader.path}", "dim")
+        return text.append(f"\nAlso in {words.where(self._reader.path)}", "dim")
 
     # Keys
 

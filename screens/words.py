@@ -6,6 +6,7 @@ Pure functions of the run's state; nothing here knows a widget.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.text import Text
 
@@ -120,6 +121,14 @@ def place(config: Config) -> str:
     """The target as the operator knows it; still a sentence when that section of the configuration is broken."""
     target = config.target_section
     return f"{target.database} at {target.host}:{target.port}" if target else "(the [target] section is broken)"
+
+
+def where(path: Path) -> str:
+    """A path as one would type it here: from the present folder where it lies below, from ~ in the home folder."""
+    for folder, mark in ((Path.cwd(), ""), (Path.home(), "~/")):
+        if path.is_relative_to(folder):
+            return f"{mark}{path.relative_to(folder)}"
+    return str(path)
 
 
 def rollback_word(config: Config) -> str:

@@ -21,6 +21,7 @@ from tests.terminal import until
 FLAGS = (
     *("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0"),
+    "--window-size=1280,900",
 )
 # The text of the terminal's cells, as xterm.js holds it: it draws them as pixels.
 KEEP_TERMINAL = """

@@ -23,6 +23,24 @@ def pytest_report_header() -> str:
     return "servers: " + (", ".join(str(FOUND[kind]) for kind in KINDS) or "NONE FOUND; run scripts/setup")
 
 
+# Files that take minutes are begun first, so that no worker sits over one of them alone at the end.
+LONGEST = frozenset(
+    [
+        "test_migration",
+        "test_cutover",
+        "test_night",
+        "test_night_wide",
+        "test_checks_hostile",
+        "test_hostile",
+        "test_tmux",
+    ]
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture(scope="session")
 def start_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], RunningServer]]:
     """Gives the session's server of a kind, started when it is first asked for."""

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 from textual.pilot import Pilot
@@ -217,7 +218,7 @@ class Night:
         self.run("cutover.maintenance")
         self.runner.record("window-opened")
         self.run("cutover.resync", "cutover.environment")
-        self.runner.record(SWITCHED, {"copy": ".env.before-mysql"})
+        self.runner.record(SWITCHED, {"path": ".env.before-mysql", "sha256": "", "environment": ".env"})
         self.run("cutover.gate", "cutover.up")
         at = self.clock.now.isoformat(timespec="seconds")
         self.runner.record(WENT_LIVE, {"database": "dixis_production", "snapshot": {}, "at": at})
@@ -316,6 +317,7 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     time.tzset()
     monkeypatch.setattr(journal, "datetime", Standing)
     monkeypatch.setattr(runner, "datetime", Standing)
+    monkeypatch.setattr(runner, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=7)))
     monkeypatch.setattr(words, "local_now", lambda: clock.now.astimezone())
     monkeypatch.setattr(board, "time", SimpleNamespace(monotonic=lambda: clock.now.timestamp()))
     return clock

@@ -40,7 +40,7 @@ MADE = (
     "CREATE TRIGGER a_trigger AFTER INSERT ON products FOR EACH ROW INSERT INTO log VALUES (NEW.name)",
     "CREATE PROCEDURE a_procedure() BEGIN SELECT 1; SELECT ';'; END",
     "CREATE FUNCTION a_function() RETURNS INT DETERMINISTIC RETURN 3",
-    "CREATE EVENT an_event ON SCHEDULE EVERY 1 DAY DO DELETE FROM log",
+    "CREATE EVENT an_event ON SCHEDULE EVERY 1 DAY STARTS '2037-01-01 00:00:00' DO DELETE FROM log",
     "INSERT INTO producers (id, name) VALUES (1, 'Ελαιώνες'), (70000, 'Σπίτι; -- \\' \\\\ \\n')",
     "INSERT INTO products (producer_id, name, price, weight, ratio, picture, extra, seen, flags, place, stock) VALUES"
     " (1, 'Ελιά 🫒', 5.99, 1e-300, 1.1, X'00FF1F0A1B5C27', '{\"a\": [1, 2.50]}', '2024-10-27 00:30:00.123', b'101',"

@@ -136,8 +136,18 @@ def test_the_example_explains_every_key() -> None:
 def test_a_secret_to_be_prompted_for_is_asked_before_the_console_has_the_terminal(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = load(write(MINIMAL.replace('{ env = "DIXIS_TEST_PASSWORD" }', "{ prompt = true }")))
-    monkeypatch.setattr("getpass.getpass", lambda question: f"typed at {question}")
+    accounts = ("target.admin", "backup.account", "watch.account", "health.account")
+    more = "".join(f'[{name}]\nuser = "{name}"\npassword = {{ prompt = true }}\n' for name in accounts)
+    config = load(write(MINIMAL.replace('{ env = "DIXIS_TEST_PASSWORD" }', "{ prompt = true }") + more))
+    asked: list[str] = []
+
+    def typed(question: str) -> str:
+        asked.append(question)
+        return f"typed at {question}"
+
+    monkeypatch.setattr("getpass.getpass", typed)
     config.ask_for_secrets()
     monkeypatch.undo()
     assert config.target.password.resolve("later") == "typed at password of dixis_user: "
+    # health is asked by cron, never by a console
+    assert asked == [f"password of {name}: " for name in ("dixis_user", *accounts[:3])]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -13,6 +16,10 @@ from checks import all_checks
 from checks.__main__ import catalogue
 from checks.registry import Check
 from dixis_tui.cli import COMMANDS, cli
+from dixis_tui.config import Config
+from dixis_tui.config.application import Ssh
+from dixis_tui.config.base import Secret
+from dixis_tui.config.whole import models_in
 from screens.help import KEYS
 
 ROOT = Path(__file__).parent.parent
@@ -117,3 +124,55 @@ def test_the_card_in_the_documents_is_the_one_of_the_example_configuration(tmp_p
     lines = card.splitlines()
     assert len(lines) <= 66  # one page, as line printers and A4 have it
     assert max(map(len, lines)) <= 110
+
+
+def test_what_troubleshooting_quotes_is_what_the_program_says() -> None:
+    page = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    quoted = [line.removeprefix('### "').removesuffix('"') for line in page.splitlines() if line.startswith('### "')]
+    assert len(quoted) > 20
+    files = (path for folder in ("dixis_tui", "screens", "checks") for path in (ROOT / folder).rglob("*.py"))
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    assert [words for words in quoted if words not in source] == []
+
+
+def test_the_architecture_names_every_module_and_no_other() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    told: dict[str, set[str]] = {}
+    for paragraph in re.split(r"\n(?=- )|\n\n", page):
+        opening = re.search(r"^- \*\*(\w+)\*\*, a package: ", paragraph, re.M)
+        names = set(re.findall(r"\*\*(\w+)\*\*", paragraph))
+        package = opening.group(1) if opening else ""
+        told[package] = told.get(package, set()) | names - {package}
+    packages = {"": ROOT / "dixis_tui", "checks": ROOT / "checks", "screens": ROOT / "screens"}
+    packages |= {path.parent.name: path.parent for path in (ROOT / "dixis_tui").glob("*/__init__.py")}
+    there = {
+        package: {path.stem for path in folder.glob("*.py") if not path.stem.startswith("__")}
+        for package, folder in packages.items()
+    }
+    assert told == there
+
+
+def test_the_example_configuration_has_every_key_in_the_programs_order() -> None:
+    sections: dict[str, str] = {}
+    for block in re.split(r"^(?=#?\[)", (ROOT / "config.example.toml").read_text(encoding="utf-8"), flags=re.M)[1:]:
+        name = re.match(r"#?\[+(\w+)", block)
+        assert name is not None
+        sections[name.group(1)] = sections.get(name.group(1), "") + block
+    fields = {field.alias or name: field for name, field in Config.model_fields.items()}
+    assert list(sections) == list(fields)
+
+    def keys(annotation: Any) -> Iterator[str]:
+        for model in models_in(annotation):
+            if model in (Secret, Ssh):  # explained once for all: at the head of the file, and under [host.ssh]
+                continue
+            for name, field in model.model_fields.items():
+                yield field.alias or name
+                yield from keys(field.annotation)
+
+    missing = [
+        f"[{section}] {key}"
+        for section, field in fields.items()
+        for key in keys(field.annotation)
+        if not re.search(rf"\b{key}\b(?:\]|\s*=)", sections[section])
+    ]
+    assert missing == []

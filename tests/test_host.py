@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import config
-from dixis_tui.host import Host, HostError, LocalHost, SshHost
+from dixis_tui.host import Host, HostError, LocalHost
 from dixis_tui.model import StoppedError
 from dixis_tui.sandbox.sshd import RunningSshd, start_sshd, stop_sshd
+from dixis_tui.ssh import SshHost
 
 
 @pytest.fixture(scope="module")

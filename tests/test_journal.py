@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dixis_tui import signatures
 from dixis_tui.journal import SWITCHED, HeldError, Journal, JournalError, Lock, fold
 from dixis_tui.model import Status, passed
 
@@ -131,3 +132,21 @@ def test_one_console_drives_and_a_killed_one_lets_go(tmp_path: Path) -> None:
         lock.acquire("Maria")
         lock.release()
         assert not lock.held()
+
+
+def test_a_note_in_another_encoding_is_recorded(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append("note", {"note": "caf\udce9"})
+    journal.close()
+    read = Journal(tmp_path, create=False)
+    assert read.events[0].data == {"note": "caf\\udce9"}
+    read.close()
+
+
+def test_what_is_signed_in_another_encoding_is_what_is_recorded(tmp_path: Path) -> None:
+    said = {"step": "gate.sign", "name": "Ren\udce9", "note": "caf\udce9"}
+    journal = Journal(tmp_path)
+    event = journal.append("signed", said)
+    journal.close()
+    before, after = (signatures.text("r", "signed", data, event.at, event.previous) for data in (said, event.data))
+    assert before == after

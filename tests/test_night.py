@@ -133,12 +133,12 @@ def test_killed_after_every_step_of_the_cutover_it_goes_on_to_its_end(night: Nig
     for step in CUTOVER:
         if statuses(night.world)[step] == "pass":
             continue  # it takes no time, and had ended before the kill behind the one before it
-        killed_after(night.world, step, "run", "--yes")
+        killed_after(night.world, step, "run", "--until", "cutover", "--yes")
         assert night.closed == (
             CUTOVER.index("cutover.maintenance") <= CUTOVER.index(step) < CUTOVER.index("cutover.open")
         )
         assert night.on_mysql == (CUTOVER.index(step) >= CUTOVER.index("cutover.environment"))
-    dixis(night.world, "run", "--yes")
+    dixis(night.world, "run", "--until", "cutover", "--yes")
     told = statuses(night.world)
     assert {told[step] for step in CUTOVER} == {"pass"}
     assert night.world.source.stat().st_mode & 0o222 == 0
@@ -147,7 +147,7 @@ def test_killed_after_every_step_of_the_cutover_it_goes_on_to_its_end(night: Nig
 
 @pytest.mark.parametrize("step", ["cutover.maintenance", "cutover.environment", "cutover.open", "cutover.keep"])
 def test_killed_within_the_cutover_the_rollback_leads_back(night: Night, step: str) -> None:
-    killed_after(night.world, step, "run", "--yes")
+    killed_after(night.world, step, "run", "--until", "cutover", "--yes")
     dixis(night.world, "rollback", "--yes")
     assert (night.closed, night.on_mysql, night.env.read_bytes()) == (False, False, night.sqlite_env)
     with closing(sqlite3.connect(night.world.source)) as shop:
@@ -157,7 +157,7 @@ def test_killed_within_the_cutover_the_rollback_leads_back(night: Night, step: s
 
 
 def test_killed_after_every_step_of_the_rollback_it_comes_to_its_end(night: Night) -> None:
-    dixis(night.world, "run", "--yes")
+    dixis(night.world, "run", "--until", "cutover", "--yes")
     for step in ROLLBACK:
         killed_after(night.world, step, "rollback", "--yes")
         assert night.closed == (step != ROLLBACK[-1])
@@ -217,7 +217,7 @@ def test_a_server_that_was_stopped_stops_the_cutover_with_the_shop_closed(night:
     assert outcome.status is Status.FAIL
     assert outcome.remedy
     assert (night.closed, night.on_mysql) == (True, False)
-    dixis(night.world, "run", "--yes")
+    dixis(night.world, "run", "--until", "cutover", "--yes")
     assert (night.closed, night.on_mysql) == (False, True)
 
 
@@ -261,7 +261,7 @@ def test_a_full_disk_of_the_host_leaves_env_as_it_was_and_the_shop_closed(night:
 
 def test_a_read_only_env_is_switched_and_keeps_its_mode(night: Night) -> None:
     night.env.chmod(0o440)
-    dixis(night.world, "run", "--yes")
+    dixis(night.world, "run", "--until", "cutover", "--yes")
     assert (night.env.stat().st_mode & 0o777, night.on_mysql) == (0o440, True)
     dixis(night.world, "rollback", "--yes")
     assert (night.env.stat().st_mode & 0o777, night.env.read_bytes()) == (0o440, night.sqlite_env)

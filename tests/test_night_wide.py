@@ -117,7 +117,7 @@ def test_two_hosts_go_over_together_or_not_at_all_and_come_back_together(night: 
     assert "closed again where it had worked" in said
     assert [closed(root) for root in both] == [True, True]
     (second / "artisan").write_text(text, encoding="utf-8")
-    dixis(night.world, "run", "--yes")
+    dixis(night.world, "run", "--until", "cutover", "--yes")
     assert [(closed(root), on_mysql(root)) for root in both] == [(False, True), (False, True)]
 
     dixis(night.world, "rollback", "--yes")
@@ -160,7 +160,7 @@ def test_a_server_that_freezes_in_the_middle_of_a_step_ends_it_in_seconds(night:
 
 def test_the_rollback_ends_well_while_the_server_is_frozen_and_fetches_the_rows_later(night: Night) -> None:
     impatient(night.world)
-    dixis(night.world, "run", "--yes")
+    dixis(night.world, "run", "--until", "cutover", "--yes")
     artisan(night.world, "migrate:status")
     with frozen(pid_of(night.world, "server")):
         said = dixis(night.world, "rollback", "--yes").stdout

@@ -113,6 +113,17 @@ def test_every_byte_of_an_event_counts(written: Path, column: str) -> None:
             assert column in broken.what
 
 
+def test_a_table_that_is_declared_otherwise_is_refused(written: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = copied(written, tmp_path_factory)
+    with closing(sqlite3.connect(folder / "journal.sqlite")) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("UPDATE sqlite_schema SET sql = replace(sql, 'kind VARCHAR', 'kind VARCHAr')")
+        connection.commit()
+    found = audit(folder)
+    assert found.broken is not None
+    assert "declared otherwise" in found.broken.found
+
+
 def test_every_byte_of_the_head_counts(written: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = copied(written, tmp_path_factory)
     good = (folder / "journal.head").read_bytes()

@@ -35,6 +35,7 @@ COPYING = (
 
 @pytest.fixture
 def night(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Night]:
+    monkeypatch.chdir(tmp_path)
     night = Night(standing_clock(monkeypatch), tmp_path)
     yield night
     night.close()
@@ -148,3 +149,27 @@ def test_the_signature_at_the_gate(night: Night, look: Look, snap_compare: SnapC
 def test_the_evidence_of_a_step(night: Night, look: Look, snap_compare: SnapCompare) -> None:
     night.through("preflight")
     assert look.picture(snap_compare, night, ["0", "down", "e"])
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+def test_all_tables_during_the_copy(night: Night, look: Look, snap_compare: SnapCompare) -> None:
+    night.through("preflight")
+    night.clock.at(2)
+    night.through("schema")
+    night.run("data.snapshot", "data.users")
+    night.blocking["data.orders"] = COPYING
+    night.clock.at(20)
+    night.runner.confirm([], "so that production asks no more", "dixis_production")
+    assert look.picture(snap_compare, night, [*"n", "enter", *"dixis_production", "enter", "a"], at_work)
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+@pytest.mark.parametrize("key", ["L", "c", "question_mark", "d", "slash"])
+def test_the_other_screens_behind_their_keys(night: Night, look: Look, key: str, snap_compare: SnapCompare) -> None:
+    night.through("preflight")
+    night.clock.at(1)
+    night.through("schema", "data", "assets")
+    night.answers["validation.proof"] = PROOF_FAILED
+    night.run("validation.proof")
+    night.clock.at(80)
+    assert look.picture(snap_compare, night, [key])

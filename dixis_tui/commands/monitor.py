@@ -15,12 +15,13 @@ from typing import Any
 
 import click
 
-from dixis_tui import config, host, sampler
+from dixis_tui import config, sampler
 from dixis_tui.commands.shared import Options, common
 from dixis_tui.model import COULD_NOT_ASK, FAILED, OK
 from dixis_tui.sampler import Sampler
 from dixis_tui.samples import METRICS, Sample
 from dixis_tui.samplestore import Lease, Store
+from dixis_tui.ssh import open_host
 from dixis_tui.triggers import Standing
 
 SHORTEST = 15.0  # seconds between two samples; more often would ask the server more than 10 questions a minute
@@ -54,7 +55,7 @@ def monitor(options: Options, once: bool, lasting: float | None, interval: float
     # The plan is not needed, nor the run's lock: this starts quickly, and beside a console.
     settings = config.load(options.config)
     store, lease = Store(settings.run.directory), Lease(settings.run.directory)
-    app_host = host.open_host(settings.host)
+    app_host = open_host(settings.host)
     one = Sampler(settings, store, app_host, interval=interval or 0.0)
     try:
         with _ended_by_signals():

@@ -27,6 +27,7 @@ def _consent(yes: bool, database: str, sign: tuple[str, ...]) -> headless.Consen
 @click.command()
 @common
 @click.option("--phase", "phase_id", metavar="P", help="Only this phase; starts over when it was done already.")
+@click.option("--until", metavar="P", help="The phases up to this one, and no further.")
 @click.option("--from", "from_step", metavar="STEP", help="Do this step of a phase again, and those behind it.")
 @click.option("--yes", is_flag=True, help="No questions. In production --database and --sign are still needed.")
 @click.option("--database", default="", help="In production: the database's name, typed.")
@@ -38,6 +39,7 @@ def _consent(yes: bool, database: str, sign: tuple[str, ...]) -> headless.Consen
 def run(
     options: Options,
     phase_id: str | None,
+    until: str | None,
     from_step: str | None,
     yes: bool,
     database: str,
@@ -48,10 +50,14 @@ def run(
 ) -> None:
     """Run the plan, or one phase of it, from where it stands."""
     consent = _consent(yes, database, sign)
+    if until is not None and (phase_id or from_step):
+        raise click.UsageError("--until goes with the whole plan, not with --phase or --from.")
     if from_step is not None:
         phase_id = phase_id or from_step.partition(".")[0]
     with opened(options, watch=dry_run) as runner:
         phases = runner.plan.phases if phase_id is None else (_phase(runner, phase_id),)
+        if until is not None:
+            phases = phases[: phases.index(_phase(runner, until)) + 1]
         since = next((step for step in phases[0].steps if step.id == from_step), None)
         if from_step is not None and since is None:
             raise ConfigError(

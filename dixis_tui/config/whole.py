@@ -13,11 +13,11 @@ from pydantic import Field, ValidationError
 from dixis_tui.config.aftercare import Watch
 from dixis_tui.config.application import App, Host, Smoke, WebHost
 from dixis_tui.config.assets import Assets
-from dixis_tui.config.backup import Backup, Health
+from dixis_tui.config.backup import Account, Backup, Health
 from dixis_tui.config.base import ConfigError, Secret, Section
 from dixis_tui.config.console import Console
 from dixis_tui.config.run import People, Run
-from dixis_tui.config.servers import Source, Target
+from dixis_tui.config.servers import Admin, Source, Target
 from dixis_tui.config.tables import Data, Names, Schema, Types
 from dixis_tui.config.tuning import Connections, Tuning
 from dixis_tui.config.validation import Validation, Vat
@@ -67,13 +67,9 @@ class Config(Section):
 
     def ask_for_secrets(self) -> None:
         """Ask now for what would be prompted for later: once the console has the terminal, nothing else can."""
-        target = self.target_section
-        if target is not None and target.password.prompt:
-            target.password.resolve(f"password of {target.user}")
-        if target is not None and target.admin is not None and target.admin.password.prompt:
-            target.admin.password.resolve(f"password of {target.admin.user}")
-        if self.watch.account is not None and self.watch.account.password.prompt:
-            self.watch.account.password.resolve(f"password of {self.watch.account.user}")
+        for key, account in self._accounts().items():
+            if account.password.prompt and key != "health.account":  # which no console uses
+                account.password.resolve(f"password of {account.user}")
 
     def clear_secrets(self) -> list[str]:
         """Keys whose secret stands in the file in clear."""
@@ -81,15 +77,19 @@ class Config(Section):
 
     def _secrets(self) -> dict[str, Secret]:
         """Every secret of the file, by its key."""
+        return {f"{key}.password": account.password for key, account in self._accounts().items()}
+
+    def _accounts(self) -> dict[str, Target | Admin | Account]:
+        """Every account the file names, by the section it stands in."""
         target = self.target_section
-        accounts = {
+        accounts: dict[str, Target | Admin | Account | None] = {
             "target": target,
             "target.admin": target.admin if target else None,
             "backup.account": self.backup.account,
             "health.account": self.health.account,
             "watch.account": self.watch.account,
         }
-        return {f"{key}.password": account.password for key, account in accounts.items() if account is not None}
+        return {key: account for key, account in accounts.items() if account is not None}
 
 
 def load(path: Path, *, rollback: bool = False) -> Config:

@@ -378,7 +378,7 @@ def _findings(phase: Phase, step: Step, state: RunState) -> Iterator[PreflightFi
 
 def summary(report: Report) -> Iterator[str]:
     """The end of a headless run: what moved, whether it was verified, how long each phase took."""
-    yield f"{report.name}, run {report.run_id}, {report.environment}, database {report.database}"
+    yield f"{report.name}, run {report.run_id or 'not begun'}, {report.environment}, database {report.database}"
     if report.rows is not None and report.tables is not None:
         yield f"  tables    {report.tables}"
         yield f"  rows      {report.rows:,}"

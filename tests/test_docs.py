@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
@@ -195,3 +196,13 @@ def test_every_page_is_in_the_guides_index_and_every_link_leads_somewhere() -> N
 def test_the_guide_has_the_commands_in_the_order_of_the_help() -> None:
     table = re.findall(r"^\| `dixis (\w+)", GUIDE.partition("## Commands")[2].replace("`dixis`, ", ""), flags=re.M)
     assert list(dict.fromkeys(table)) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_is_of_no_machine_small_and_shown_somewhere(picture: Path) -> None:
+    drawn = picture.read_text(encoding="utf-8")
+    words = html.unescape(re.sub(r"<[^>]+>", " ", drawn[drawn.rindex("</defs>") :])).replace("\xa0", " ")
+    assert len(drawn) < 120_000
+    assert re.findall(r"/(?:tmp|root|home)\b\S*", words) == []
+    shown = [page.name for page in (ROOT / "docs").glob("*.md") if f"]({picture.name})" in page.read_text("utf-8")]
+    assert shown

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
 
 from dixis_tui.app import ConsoleApp
 from dixis_tui.model import Progress, Status
-from tests.pictures import FEW, LOOKS, PROOF_FAILED, Look, Night, SnapCompare, standing_clock
+from dixis_tui.start import Choice, StartApp
+from screens import start
+from tests.pictures import FEW, LARGE, LOOKS, PROOF_FAILED, SMALL, Look, Night, SnapCompare, standing_clock
 
 EARLY = ("preflight", "schema")
 BEFORE_CUTOVER = (*EARLY, "data", "assets", "validation")
@@ -173,3 +177,21 @@ def test_the_other_screens_behind_their_keys(night: Night, look: Look, key: str,
     night.run("validation.proof")
     night.clock.at(80)
     assert look.picture(snap_compare, night, [key])
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x50"])
+@pytest.mark.parametrize("keys", [[], ["2"]], ids=["ways", "questions"])
+def test_the_first_start(
+    night: Night, monkeypatch: pytest.MonkeyPatch, keys: list[str], size: tuple[int, int], snap_compare: SnapCompare
+) -> None:
+    monkeypatch.setattr(start, "PAUSE", 3600.0)  # nothing is tried while the picture is taken
+
+    async def before(pilot: Pilot[Choice]) -> None:
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False
+        await pilot.pause()
+
+    assert snap_compare(StartApp(Path("dixis.toml"), Path("runs")), terminal_size=size, run_before=before)

@@ -138,8 +138,9 @@ class RunScreen(View, Screen[None]):
     def show_clock(self) -> None:
         for dashboard in self.query(Dashboard):  # none while the screen comes or goes
             dashboard.show()
-        if self._runner.running and self.query(ProgressTable) and self.query(Checklist):
-            self.query_one(Checklist).show(self._phase)  # how long the step has been at work
+        if self._runner.running and self.query(ProgressTable):
+            for checklist in self.query(Checklist):
+                checklist.show(self._phase)  # how long the step has been at work
             self.show_progress()  # how long a stream has been silent
 
     # What is selected

@@ -93,8 +93,9 @@ def rows_of_target(target: TargetConnection, table: str, columns: Mapping[str, s
     return Counter(tuple(canonical(v, k) for v, k in zip(row, columns.values(), strict=True)) for row in rows)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_with_the_remedies_applied_every_value_arrives(kind: Kind, make_world: Callable[..., World]) -> None:
+# The other server is migrated with the remedies that Preflight proposes, in test_checks_hostile.
+@pytest.mark.parametrize("kind", KINDS[:1])
+def test_with_remedies_of_ones_own_every_value_arrives(kind: Kind, make_world: Callable[..., World]) -> None:
     world = make_world(server=kind, hostile=True)
     dixis(world, "preflight", code=1)
     told = dixis(world, "run", "--phase", "schema", "--yes", code=1).stdout

@@ -105,6 +105,13 @@ def test_the_shop_moves_whole(migrated: tuple[World, Dixis]) -> None:
     assert statuses(world)["cutover.open"] == "pass"
 
 
+def test_preflight_finds_nothing_above_a_note_in_a_clean_shop(migrated: tuple[World, Dixis]) -> None:
+    told = json.loads(dixis(migrated[0], "status", "--json").stdout)
+    checks_of = next(phase for phase in told["phases"] if phase["id"] == "preflight")["steps"]
+    assert {step["status"] for step in checks_of} <= {"pass", "skip"}
+    assert len(checks_of) > 80
+
+
 def test_the_application_runs_on_mysql_and_serves(migrated: tuple[World, Dixis]) -> None:
     world, _ = migrated
     env = (world.app_root / ".env").read_text(encoding="utf-8")

@@ -504,6 +504,7 @@ def _open(ctx: Context) -> Outcome:
         WENT_LIVE,
         {
             "database": ctx.config.target.database,
+            "server": f"{ctx.config.target.host}:{ctx.config.target.port}",
             "snapshot": latest_snapshot(ctx).model_dump(mode="json"),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         },

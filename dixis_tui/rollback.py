@@ -6,8 +6,10 @@ rows that were written to the target after the cutover; what was there is set as
 
 from __future__ import annotations
 
+import itertools
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +159,7 @@ def _database_preview(ctx: Context) -> list[str]:
         *(
             f"bring home the rows written to {one['database']} since {one['at']}: into a copy, which is checked and"
             " compared before it takes the database's place"
-            for one in owed[-1:]
+            for one in reversed(owed)
         ),
     ]
 
@@ -197,21 +199,21 @@ def _whole_database(ctx: Context, path: str, host: Host) -> Outcome:
     return _with_rows_home(ctx, outcome)
 
 
-def _lives(ctx: Context) -> list[Mapping[str, Any]]:
-    """The times the shop went live on the target."""
-    return [event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event]
-
-
 def _owed(ctx: Context) -> list[Mapping[str, Any]]:
-    """Those of them whose rows have not come home yet."""
-    settled = max((int(event["settled"]) for event in ctx.recorded(CAME_HOME)), default=0)
-    return _lives(ctx)[settled:]
+    """The last time the shop went live on each database whose rows have not come home yet, oldest first.
+
+    A database the shop has run on is never written by a later cutover, so each holds the rows of one time only.
+    """
+    home = {event["database"] for event in ctx.recorded(CAME_HOME)}
+    lives = {event["database"]: event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event}
+    return [event for database, event in lives.items() if database not in home]
 
 
 def _begun(ctx: Context) -> Mapping[str, Any] | None:
-    """What was recorded when the rows of this time were about to take the database's place; None when they were not."""
-    placed = [event for event in ctx.recorded(PLACING) if event["settled"] == len(_lives(ctx))]
-    return placed[-1] if placed and _owed(ctx) else None
+    """What was recorded when rows were about to take the database's place, and have not come home since; else None."""
+    owed = {event["database"] for event in _owed(ctx)}
+    placed = ctx.recorded(PLACING)[-1:]
+    return placed[0] if placed and placed[0]["database"] in owed else None
 
 
 def owes(ctx: Context) -> str:
@@ -226,23 +228,31 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
     if not owed:
         told = (*outcome.evidence, "the shop was not open on MySQL: there is nothing to bring home")
         return outcome.model_copy(update={"evidence": told})
-    since = str(owed[-1]["at"])
+    # The latest first: SQLite is still as that cutover found it, so that its rows come home exactly.
+    for life in reversed(owed):
+        outcome = _with_rows_of(ctx, life, outcome)
+    return outcome
+
+
+def _with_rows_of(ctx: Context, life: Mapping[str, Any], outcome: Outcome) -> Outcome:
+    """The outcome, with what became of the rows written that time."""
     try:
-        evidence = _bring_home(ctx, located(ctx, Snapshot.model_validate(owed[-1]["snapshot"])))
+        evidence = _bring_home(_as_it_was(ctx, life), life)
     except StoppedError:
         raise
     except DixisError as error:
+        lost = f"rows written to MySQL since {life['at']} were not brought home, and stay there"
         return warned(
-            f"rows written to MySQL since {since} were not brought home, and stay there",
+            lost if outcome.status is not Status.WARN else f"{outcome.summary}; {lost}",
             [*outcome.evidence, *error.lines()],
             [
                 *outcome.remedy,
-                "keep that MySQL database as it is; nothing in it is changed",
+                f"keep that MySQL database, {life['database']}, as it is; nothing in it is changed",
                 "once it answers: dixis rollback --recover brings them home",
             ],
             **outcome.facts,
         )
-    ctx.record(CAME_HOME, {"settled": len(_lives(ctx)), "told": evidence})
+    ctx.record(CAME_HOME, {"database": life["database"], "told": evidence})
     remedy = [way for word, way in OPEN_ENDS.items() if any(word in line for line in evidence)]
     rows = examine(source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     status = Status.WARN if remedy else outcome.status
@@ -257,8 +267,26 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
     )
 
 
-def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
-    """Bring home what the target has otherwise than that snapshot; what was done, in lines for people."""
+def _as_it_was(ctx: Context, life: Mapping[str, Any]) -> Context:
+    """The context with the database the shop was live on, whichever one the configuration names by now.
+
+    Compared with another one, every row would count as deleted. Raises DixisError for another server.
+    """
+    target = ctx.config.target
+    now, then = f"{target.host}:{target.port}", life.get("server")
+    if then not in (None, now):
+        raise DixisError(
+            f"The shop was live on the server {then}, and [target] names {now}.",
+            safe="the SQLite database was not touched",
+            next_step=f"have [target] host and port lead to {then} again, then: dixis rollback --recover",
+        )
+    section = target.model_copy(update={"database": life["database"]})
+    return replace(ctx, config=ctx.config.model_copy(update={"target_section": section}))
+
+
+def _bring_home(ctx: Context, life: Mapping[str, Any]) -> list[str]:
+    """Bring home what the target has otherwise than the snapshot of that time; what was done, in lines for people."""
+    snapshot = located(ctx, Snapshot.model_validate(life["snapshot"]))
     if not sound(snapshot):
         raise DixisError(
             f"The snapshot the shop went live with, {snapshot.path}, is gone or changed.",
@@ -267,7 +295,11 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
         )
     path, host = ctx.config.source.path, source_host(ctx)
     placed = _begun(ctx)
-    if placed and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout:
+    if (
+        placed
+        and placed["database"] == life["database"]
+        and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout
+    ):
         return [*placed["told"], "it was there already: an earlier try was cut off just then"]
     live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
     brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
@@ -279,8 +311,8 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
     if brought.total:
         if host.read(path, WAL_FLAG, 1) == b"\2":
             homecoming.log_ahead(live.path)
-        suffix = f"before-home-{backup.stamp()}"
-        placing = {"settled": len(_lives(ctx)), "sha256": digest(live.path, ctx.stop), "suffix": suffix}
+        suffix = _suffix(ctx, "before-home")
+        placing = {"database": life["database"], "sha256": digest(live.path, ctx.stop), "suffix": suffix}
         ctx.record(PLACING, {**placing, "told": evidence})
         evidence += _replace(ctx, live.path, suffix)
         evidence.append(f"{path} on {host.name} is the checked copy with these rows")
@@ -298,6 +330,14 @@ def _set_back(ctx: Context) -> None:
         kept = f"{path}{part}.{begun['suffix']}"
         if host.stat(kept) is not None:
             host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
+
+
+def _suffix(ctx: Context, why: str) -> str:
+    """An end for the name of a file that is set aside, which no other one has."""
+    host, base = source_host(ctx), f"{why}-{backup.stamp()}"
+    path = real_path(host, ctx.config.source.path)
+    names = (f"{base}-{number}" if number else base for number in itertools.count())
+    return next(name for name in names if host.stat(f"{path}.{name}") is None)
 
 
 def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
@@ -326,7 +366,7 @@ def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
 def _restore(ctx: Context, reason: SourceError) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     snapshot = _newest_snapshot(ctx)
-    kept = _replace(ctx, snapshot.path, f"damaged-{backup.stamp()}")
+    kept = _replace(ctx, snapshot.path, _suffix(ctx, "damaged"))
     rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     return warned(
         f"the SQLite database was restored from the snapshot of {snapshot.taken_at}",

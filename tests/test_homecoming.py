@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,24 @@ def go_live(driver: Driver, outcomes: list[Outcome]) -> None:
     assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
     facts = latest_snapshot(driver.ctx).model_dump(mode="json")
     name = driver.config.target.database
-    driver.ctx.record(WENT_LIVE, {"database": name, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
+    server = f"{driver.config.target.host}:{driver.config.target.port}"
+    at = "2026-01-01T02:00:00+00:00"
+    driver.ctx.record(WENT_LIVE, {"database": name, "server": server, "snapshot": facts, "at": at})
+
+
+@pytest.fixture
+def second_database(server: RunningServer, database: str) -> Iterator[str]:
+    """The name of another database; it is dropped afterwards."""
+    name = f"{database}_2"
+    yield name
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+
+
+def lead_to(driver: Driver, **target: object) -> None:
+    """Change [target]."""
+    changed = driver.config.target.model_copy(update=target)
+    driver.config = driver.config.model_copy(update={"target_section": changed})
 
 
 def write(driver: Driver, *statements: str) -> None:
@@ -210,22 +227,64 @@ def test_a_copy_that_is_not_what_mysql_holds_never_takes_the_place(
     assert Path(driver.config.source.path).read_bytes() == before
 
 
-def test_after_a_second_cutover_its_rows_come_home_too(server: RunningServer, database: str, tmp_path: Path) -> None:
+def test_after_a_second_cutover_its_rows_come_home_too(
+    server: RunningServer, database: str, second_database: str, tmp_path: Path
+) -> None:
     driver = live(server, database, tmp_path)
     write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
     back(driver)
     # a day later, into another database; nobody wrote to SQLite between the rollback and this cutover
-    second = driver.config.target.model_copy(update={"database": f"{database}_2"})
-    driver.config = driver.config.model_copy(update={"target_section": second})
-    try:
-        go_live(driver, [*driver.make_tables(), *driver.copy()])
-        write(driver, "INSERT INTO users (id, email) VALUES (77, 'second@example.com')")
-        outcome = back(driver)
-        assert outcome.summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
-        assert rows(driver, "SELECT email FROM users WHERE id = 77") == [("second@example.com",)]
-    finally:
-        with server.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS `{database}_2`")
+    lead_to(driver, database=second_database)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO users (id, email) VALUES (77, 'second@example.com')")
+    outcome = back(driver)
+    assert outcome.summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+    assert rows(driver, "SELECT email FROM users WHERE id = 77") == [("second@example.com",)]
+
+
+def test_rows_come_from_the_database_the_shop_was_live_on_whatever_is_configured_since(
+    server: RunningServer, database: str, second_database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
+    # the next try is made ready: its tables are there, and empty
+    lead_to(driver, database=second_database)
+    assert all(outcome.status.settled for outcome in driver.make_tables())
+    assert back(driver).summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+    assert rows(driver, "SELECT count(*) FROM users") == [(4,)]
+
+
+def test_rows_are_not_looked_for_on_another_server(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    lead_to(driver, host="localhost")
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert any("The shop was live on the server 127.0.0.1:" in line for line in outcome.evidence)
+    lead_to(driver, host="127.0.0.1")
+    assert back(driver).summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+
+
+def test_rows_that_a_second_cutover_left_behind_come_home_with_its_own(
+    server: RunningServer, database: str, second_database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
+    there = driver.config.target.port
+    lead_to(driver, port=1)
+    assert "were not brought home" in back(driver).summary
+    lead_to(driver, port=there, database=second_database)
+    with closing(sqlite3.connect(driver.config.source.path)) as shop:
+        shop.execute("UPDATE users SET balance = 6 WHERE id = 2")
+        shop.commit()
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO users (id, email) VALUES (77, 'second@example.com')", "DELETE FROM users WHERE id = 3")
+    outcome = back(driver)
+    assert outcome.status is Status.PASS, outcome
+    assert rows(driver, "SELECT id FROM users ORDER BY id") == [(1,), (2,), (66,), (77,)]
+    assert rows(driver, "SELECT balance FROM users WHERE id = 2") == [(6,)]
+    assert len(list(tmp_path.glob("shop.sqlite.before-home-*"))) == 2
+    assert rollback.owes(driver.ctx) == ""
 
 
 def test_a_row_that_sqlite_refuses_does_not_stop_the_rollback(

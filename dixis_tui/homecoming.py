@@ -85,9 +85,16 @@ def as_of(ctx: Context, snapshot: Snapshot) -> Context:
 def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brought:
     """Write what the target has otherwise than the cutover's snapshot into `live`, a copy of the database as it is now.
 
-    Raises HomecomingError when the copy is not whole or not equal to the target afterwards, DixisError when the target
-    does not answer.
+    Raises HomecomingError when the copy cannot be written, is not whole or not equal to the target afterwards,
+    DixisError when the target does not answer.
     """
+    try:
+        return _bring(ctx, step, snapshot, live)
+    except (sqlite3.Error, OSError) as error:
+        raise HomecomingError(f"The copy {live.path} cannot be made: {error}.") from error
+
+
+def _bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brought:
     tables = _tables(as_of(ctx, snapshot))
     brought = Brought()
     # Where nobody wrote to the database since the snapshot, no row can have been changed on both sides.
@@ -109,7 +116,7 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
                 sides = Sides(source, view, thread, table, NO_HOUR_TWICE, SEGMENT_ROWS)
                 try:
                     _Table(ctx, sides, source, copy, brought, sure=sure).bring()
-                except (sqlite3.Error, OverflowError) as error:
+                except (sqlite3.IntegrityError, OverflowError) as error:
                     raise HomecomingError(f"{table.name}: SQLite refuses a row from MySQL: {error}.") from error
                 if table.job.table.autoincrement:
                     _carry_number(copy, view, table.job.table.name, table.name)

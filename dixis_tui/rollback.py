@@ -26,6 +26,7 @@ from dixis_tui.source import (
     digest,
     examine,
     located,
+    mark,
     real_path,
     snapshot_now,
     sound,
@@ -37,6 +38,10 @@ from dixis_tui.step import Phase, Step
 WAL_FLAG = 18
 # The files of a database; the first one is moved first and put back last, so that it is there only with the others.
 PARTS = ("", "-wal", "-shm", "-journal")
+# Ends the name of a file that is about to take the database's place.
+FRESH = ".new"
+# How often a copy is made anew because somebody has written to the database meanwhile.
+ATTEMPTS = 3
 # What is left to do by a person, by words of what was told.
 OPEN_ENDS = {
     "changed on both sides": "decide about the rows that both sides have changed, and write them by hand",
@@ -168,8 +173,11 @@ def _writable_again(ctx: Context) -> list[str]:
     """Give the database back the mode it had before the cutover made it read-only; what was done."""
     path, host = ctx.config.source.path, source_host(ctx)
     kept = [event for event in ctx.recorded(KEPT) if event["path"] == path]
-    facts = host.stat(path)
-    if not kept or facts is None or facts.mode & 0o222:
+    try:
+        facts = host.stat(path) if kept else None
+    except HostError:
+        return []  # it is told where the database is examined
+    if facts is None or facts.mode & 0o222:
         return []
     mode = f"{int(kept[-1]['mode']):o}"
     host.run(["chmod", mode, "--", path]).check(f"Making {path} writable again")
@@ -190,11 +198,13 @@ def _whole_database(ctx: Context, path: str, host: Host) -> Outcome:
         outcome = passed("the SQLite database is whole", [f"{path} on {host.name}: integrity_check ok"], rows=rows)
     except DamagedError as error:
         outcome = _restore(ctx, error)
-    except SourceError as error:
-        return warned(
+    except (SourceError, HostError) as error:
+        # Without the link to the host nothing can be done; else the application is asked in the end.
+        host.run(["true"], timeout=30).check("Reaching the host")
+        outcome = warned(
             "the SQLite database could not be examined; it was not touched",
             [error.what],
-            ["the last step asks the application what it reads from it", error.next_step],
+            ["the last step asks the application what it reads from it", *filter(None, [error.next_step])],
         )
     return _with_rows_home(ctx, outcome)
 
@@ -240,11 +250,12 @@ def _with_rows_of(ctx: Context, life: Mapping[str, Any], outcome: Outcome) -> Ou
         evidence = _bring_home(_as_it_was(ctx, life), life)
     except StoppedError:
         raise
-    except DixisError as error:
+    except Exception as error:  # the way back does not hang on it, whatever it is
+        told = error.lines() if isinstance(error, DixisError) else [f"{type(error).__name__}: {error}"]
         lost = f"rows written to MySQL since {life['at']} were not brought home, and stay there"
         return warned(
             lost if outcome.status is not Status.WARN else f"{outcome.summary}; {lost}",
-            [*outcome.evidence, *error.lines()],
+            [*outcome.evidence, *told],
             [
                 *outcome.remedy,
                 f"keep that MySQL database, {life['database']}, as it is; nothing in it is changed",
@@ -254,7 +265,6 @@ def _with_rows_of(ctx: Context, life: Mapping[str, Any], outcome: Outcome) -> Ou
         )
     ctx.record(CAME_HOME, {"database": life["database"], "told": evidence})
     remedy = [way for word, way in OPEN_ENDS.items() if any(word in line for line in evidence)]
-    rows = examine(source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     status = Status.WARN if remedy else outcome.status
     return outcome.model_copy(
         update={
@@ -262,9 +272,21 @@ def _with_rows_of(ctx: Context, life: Mapping[str, Any], outcome: Outcome) -> Ou
             "summary": f"{outcome.summary}; {evidence[0]}",
             "evidence": (*outcome.evidence, *evidence),
             "remedy": (*outcome.remedy, *remedy),
-            "facts": {**outcome.facts, "rows": rows},
+            "facts": {**outcome.facts, **_counted(ctx)},
         }
     )
+
+
+def _counted(ctx: Context) -> dict[str, Any]:
+    """The facts of a database that has changed; none where it cannot be asked just now."""
+    try:
+        rows = examine(
+            source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php
+        )
+    except (SourceError, HostError) as error:
+        ctx.say(error.what)
+        return {"rows": None}
+    return {"rows": rows}
 
 
 def _as_it_was(ctx: Context, life: Mapping[str, Any]) -> Context:
@@ -301,8 +323,7 @@ def _bring_home(ctx: Context, life: Mapping[str, Any]) -> list[str]:
         and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout
     ):
         return [*placed["told"], "it was there already: an earlier try was cut off just then"]
-    live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
-    brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
+    live, brought = _brought(ctx, snapshot)
     evidence = list(homecoming.told(brought))
     if brought.conflicts:
         kept = ctx.run_dir / f"conflicts-{backup.stamp()}.jsonl"
@@ -319,17 +340,42 @@ def _bring_home(ctx: Context, life: Mapping[str, Any]) -> list[str]:
     return evidence
 
 
+def _brought(ctx: Context, snapshot: Snapshot) -> tuple[Snapshot, homecoming.Brought]:
+    """A copy of the database as it is, with what the target has otherwise than that snapshot, and what that was.
+
+    Who writes to the database meanwhile is not in the copy, which is then made anew. Raises DixisError when that never
+    ends.
+    """
+    for _ in range(ATTEMPTS):
+        live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
+        try:
+            brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
+            if not brought.total or mark(source_host(ctx), ctx.config.source.path) == live.mark:
+                return live, brought
+        except BaseException:
+            live.path.unlink(missing_ok=True)
+            raise
+        live.path.unlink()
+        ctx.say("the SQLite database was written while rows were brought home; once more")
+    raise DixisError(
+        f"{ctx.config.source.path} was written each of {ATTEMPTS} times while rows were brought home.",
+        safe="it was not replaced, so what was written is there",
+        next_step="find who writes although the shop is closed: workers, scheduled tasks; dixis rollback --recover",
+    )
+
+
 def _set_back(ctx: Context) -> None:
     """Where an earlier try was cut off with the database set aside and nothing in its place, put it back."""
     host = source_host(ctx)
     begun = _begun(ctx)
-    if begun is None or host.stat(ctx.config.source.path) is not None:
+    if begun is None:
         return
-    path = real_path(host, ctx.config.source.path)
-    for part in reversed(PARTS):
-        kept = f"{path}{part}.{begun['suffix']}"
-        if host.stat(kept) is not None:
-            host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
+    try:
+        gone = host.stat(ctx.config.source.path) is None
+    except HostError:
+        return  # what cannot be looked at is there
+    if gone:
+        _put_back_parts(host, real_path(host, ctx.config.source.path), begun["suffix"])
 
 
 def _suffix(ctx: Context, why: str) -> str:
@@ -341,26 +387,57 @@ def _suffix(ctx: Context, why: str) -> str:
 
 
 def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
-    """Put a file in the database's place with the mode and owner it had; what was there is kept beside it."""
+    """Put a file in the database's place with the mode and owner it had; what was there is kept beside it.
+
+    The file lies beside the database, whole and with its owner, before anything is moved: without room for it, say, the
+    database is not touched.
+    """
     host = source_host(ctx)
     path = real_path(host, ctx.config.source.path)
+    fresh = f"{path}.{suffix}{FRESH}"
+    facts = host.stat(path)
+    # Its mode and owner are those of the file it replaces, else the owner of its folder.
+    like = path if facts and not facts.is_dir else path.rpartition("/")[0]
+    told = []
+    try:
+        host.store(file, fresh, mode=0o660)
+        host.run(["chown", f"--reference={like}", "--", fresh])
+        there, wanted = host.stat(fresh), host.stat(like)
+        if there and wanted and (there.uid, there.gid) != (wanted.uid, wanted.gid):
+            after = like if like != path else f"{path}.{suffix}"
+            owned = shlex.join(["chown", f"--reference={after}", "--", path])
+            told.append(f"NOT given its owner: as root on {host.name}, run: {owned}")
+        if like == path:
+            host.run(["chmod", f"--reference={like}", "--", fresh]).check("Setting the mode of the restored database")
+    except DixisError:
+        host.remove(fresh)
+        raise
+    try:
+        kept = _set_aside(host, path, suffix)
+        host.run(["mv", "-fT", "--", fresh, path]).check("Putting the database in its place")
+    except DixisError:
+        _put_back_parts(host, path, suffix)
+        raise
+    return [*(f"kept: {one}" for one in kept), *told]
+
+
+def _set_aside(host: Host, path: str, suffix: str) -> list[str]:
+    """Move the files of the database aside; their new names."""
     kept = []
-    existed = host.stat(path) is not None
     for part in PARTS:
         if host.stat(path + part) is not None:
-            host.run(["mv", "-fT", "--", path + part, f"{path}{part}.{suffix}"]).check("Setting a file aside")
-            kept.append(f"kept: {path}{part}.{suffix}")
-    host.store(file, path, mode=0o660)
-    # Its mode and owner are those of the file it replaces, else the owner of its folder.
-    like = f"{path}.{suffix}" if existed else path.rpartition("/")[0]
-    owned = ["chown", f"--reference={like}", "--", path]
-    host.run(owned)
-    there, wanted = host.stat(path), host.stat(like)
-    if there and wanted and (there.uid, there.gid) != (wanted.uid, wanted.gid):
-        kept.append(f"NOT given its owner: as root on {host.name}, run: {shlex.join(owned)}")
-    if existed:
-        host.run(["chmod", f"--reference={like}", "--", path]).check("Setting the mode of the restored database")
+            kept.append(f"{path}{part}.{suffix}")
+            host.run(["mv", "-fT", "--", path + part, kept[-1]]).check("Setting a file aside")
     return kept
+
+
+def _put_back_parts(host: Host, path: str, suffix: str) -> None:
+    """Move the files of the database that were set aside back to their place."""
+    for part in reversed(PARTS):
+        kept = f"{path}{part}.{suffix}"
+        if host.stat(kept) is not None:
+            host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
+    host.remove(f"{path}.{suffix}{FRESH}")
 
 
 def _restore(ctx: Context, reason: SourceError) -> Outcome:

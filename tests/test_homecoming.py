@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -312,16 +315,21 @@ def test_cut_off_with_the_database_set_aside_nothing_of_it_is_lost(
         shop.commit()
         write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
 
-        def killed(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
+        run = LocalHost.run
+
+        def killed(self: LocalHost, argv: Sequence[str], **options: Any) -> Completed:
+            if argv[0] == "mv" and argv[-1] == driver.config.source.path:
+                raise KeyboardInterrupt
+            return run(self, argv, **options)
 
         with monkeypatch.context() as patch:
-            patch.setattr(LocalHost, "store", killed)
+            patch.setattr(LocalHost, "run", killed)
             with pytest.raises(KeyboardInterrupt):
                 back(driver)
         assert not Path(driver.config.source.path).exists()
         back(driver)
     assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
+    assert list(tmp_path.glob("*.new")) == []
 
 
 def test_the_database_keeps_its_write_ahead_log(server: RunningServer, database: str, tmp_path: Path) -> None:
@@ -450,3 +458,121 @@ def test_an_owner_that_cannot_be_given_is_told(
     told = [line for line in outcome.evidence if "NOT given its owner: as root on" in line]
     assert len(told) == (os.geteuid() == 0)
     assert all("chown --reference=" in line for line in told)
+
+
+def shop_write(driver: Driver, sql: str) -> None:
+    """The shop writes to SQLite."""
+    with closing(sqlite3.connect(driver.config.source.path)) as shop:
+        shop.execute(sql)
+        shop.commit()
+
+
+def test_what_is_written_to_sqlite_while_rows_come_home_is_not_lost(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
+    late = ["INSERT INTO users (id, email) VALUES (50, 'late@example.com')"]
+
+    def heard(_: object) -> None:
+        while late:
+            shop_write(driver, late.pop())
+
+    driver.heard = heard
+    assert back(driver).status is Status.PASS
+    assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
+
+
+def test_a_database_that_is_written_all_the_time_is_not_replaced(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
+    driver.heard = lambda _: shop_write(driver, "UPDATE users SET balance = balance + 1 WHERE id = 2")
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert any("was written each of 3 times" in line for line in outcome.evidence)
+    assert list(tmp_path.glob("shop.sqlite.*")) == list((driver.run_dir / "snapshots").glob("home-*")) == []
+    driver.heard = lambda _: None
+    back(driver)
+    assert rows(driver, "SELECT id FROM users WHERE id > 3") == [(66,)]
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder for the live database, on a file system that has no room for a second one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() == 0:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)], check=True)
+    yield disk
+    disk.chmod(0o700)
+    if os.geteuid() == 0:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_without_room_beside_it_the_database_is_not_touched(
+    server: RunningServer, database: str, tmp_path: Path, full_disk: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    path = Path(driver.config.source.path)
+    shutil.move(path, full_disk / "shop.sqlite")
+    path.symlink_to(full_disk / "shop.sqlite")
+    with contextlib.suppress(OSError), (full_disk / "filler").open("wb", buffering=0) as filler:
+        while os.geteuid() == 0:
+            filler.write(b"x" * 4096)
+    full_disk.chmod(0o500)  # only root makes file systems; a folder nobody may write refuses as well
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "were not brought home" in outcome.summary
+    assert rows(driver, "SELECT count(*) FROM users") == [(3,)]
+    full_disk.chmod(0o700)
+    (full_disk / "filler").unlink()
+    assert sorted(one.name for one in full_disk.iterdir()) == ["shop.sqlite"]
+    assert back(driver).summary.endswith("1 inserted, 0 updated, 0 deleted")
+
+
+def test_without_room_on_this_machine_the_rollback_goes_on(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "UPDATE users SET photo = REPEAT('x', 60000), settings = REPEAT('y', 60000)")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+    try:
+        outcome = back(driver)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert outcome.status is Status.WARN
+    assert any("The copy " in line and " cannot be made: " in line for line in outcome.evidence), outcome.evidence
+    assert list((driver.run_dir / "snapshots").glob("home-*")) == []
+    assert back(driver).summary.endswith("0 inserted, 3 updated, 0 deleted")
+
+
+def test_a_database_that_cannot_be_read_from_here_does_not_stop_the_rollback(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    path = Path(driver.config.source.path)
+    path.rename(tmp_path / "kept.sqlite")
+    path.symlink_to(path)
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "could not be examined; it was not touched; rows written to MySQL since" in outcome.summary
+    assert rollback.owes(driver.ctx)
+
+
+def test_a_folder_in_the_databases_place_is_set_aside(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    outcome = driver.outcomes["data.snapshot"]
+    driver.ctx.record("step-finished", {"step": "data.snapshot", "outcome": outcome.model_dump(mode="json")})
+    path = Path(driver.config.source.path)
+    path.unlink()
+    path.mkdir()
+    (path / "kept").write_text("something")
+    assert "was restored from the snapshot" in back(driver).summary
+    assert rows(driver, "SELECT count(*) FROM users") == [(4,)]
+    assert [one.read_text() for one in tmp_path.glob("shop.sqlite.damaged-*/kept")] == ["something"]

@@ -576,3 +576,54 @@ def test_a_folder_in_the_databases_place_is_set_aside(server: RunningServer, dat
     assert "was restored from the snapshot" in back(driver).summary
     assert rows(driver, "SELECT count(*) FROM users") == [(4,)]
     assert [one.read_text() for one in tmp_path.glob("shop.sqlite.damaged-*/kept")] == ["something"]
+
+
+def test_rows_never_come_home_to_somebody_elses(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    # a new customer, and one who goes, on both sides; by their numbers each is another one on the other side
+    write(
+        driver,
+        "INSERT INTO users (id, email) VALUES (4, 'mysql@example.com'), (5, 'both@example.com')",
+        "INSERT INTO orders (id, user_id, total) VALUES (70, 4, 1), (71, 5, 2), (72, 2, 3), (73, 3, 4)",
+        "UPDATE orders SET user_id = 4 WHERE id = 1",
+        "DELETE FROM orders WHERE user_id = 2",
+        "DELETE FROM users WHERE id = 2",
+    )
+    for sql in (
+        "INSERT INTO users (id, email) VALUES (4, 'sqlite@example.com')",
+        "DELETE FROM users WHERE id = 3",
+        "INSERT INTO orders (id, user_id, total) VALUES (60, 2, 5)",
+    ):
+        shop_write(driver, sql)
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert rows(driver, "SELECT id, user_id FROM orders ORDER BY id") == [(1, 1), (60, 2), (71, 5)]
+    assert rows(driver, "SELECT id, email FROM users ORDER BY id") == [
+        (1, "a@example.com"),
+        (2, "b@example.com"),
+        (4, "sqlite@example.com"),
+        (5, "both@example.com"),
+    ]
+    assert "users: 2 rows were changed on both sides" in outcome.evidence
+    assert any(line.startswith("3 rows of these belong to a row that SQLite") for line in outcome.evidence)
+    kept = [json.loads(line) for path in driver.run_dir.glob("conflicts-*") for line in path.read_text().splitlines()]
+    assert {(one["table"], one["key"]) for one in kept} == {
+        ("users", "2"),
+        ("users", "4"),
+        ("orders", "1"),
+        ("orders", "70"),
+        ("orders", "73"),
+    }
+
+
+def test_rows_of_a_tree_come_home_with_what_they_hang_on(server: RunningServer, database: str, tmp_path: Path) -> None:
+    shop = (
+        "CREATE TABLE categories (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES categories, name VARCHAR)",
+        "INSERT INTO categories VALUES (1, NULL, 'all')",
+    )
+    driver = make_driver(server, database, tmp_path, shop)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO categories VALUES (3, 1, 'oil'), (2, 3, 'green'), (9, 1, 'x'), (8, 9, 'y'), (7, 8, 'z')")
+    shop_write(driver, "INSERT INTO categories VALUES (9, 1, 'other')")
+    back(driver)
+    assert rows(driver, "SELECT id, parent_id FROM categories ORDER BY id") == [(1, None), (2, 3), (3, 1), (9, 1)]

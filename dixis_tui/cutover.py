@@ -226,29 +226,33 @@ def _shown_commands(ctx: Context, commands: Sequence[str]) -> list[str]:
 
 def _workers_preview(ctx: Context) -> list[str]:
     return [
-        laravel.shown(ctx, "queue:restart"),
+        *fleet.lines(ctx, lambda host: [laravel.shown(host, laravel.RESTART)]),
         *fleet.lines(ctx, lambda host: _shown_commands(host, ctx.config.app.stop_workers)),
     ]
 
 
 def _stop_workers(ctx: Context) -> Outcome:
-    if laravel.ask(ctx, tables=()).driver in DRIVERS:
-        told = "the application is on MySQL already: queue:restart was not sent again"
-    else:
-        restarted = laravel.artisan(ctx, "queue:restart")
-        told = (
-            "queue workers end after their present job"
-            if restarted.returncode == 0
-            else "queue:restart is not available in this application"
-        )
+    def tell(host: Context) -> laravel.Refreshed:
+        if laravel.ask(host, tables=()).driver in DRIVERS:
+            return laravel.Refreshed(("on MySQL already: queue:restart was not sent again",), ())
+        return laravel.restart_workers(host)
+
+    told = fleet.each(ctx, tell)
     done = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.stop_workers))
+    deaf = fleet.named(ctx, [one.problems for one in told])
     problems = fleet.named(ctx, [one.problems for one in done])
-    evidence = [told, *fleet.named(ctx, [one.done for one in done])]
+    evidence = fleet.named(ctx, [(*one.done, *two.done) for one, two in zip(told, done, strict=True)])
     if problems:
         return failed(
             "not every worker could be stopped; the shop is open, on SQLite",
-            [*problems, *evidence],
+            [*problems, *deaf, *evidence],
             ["stop them by hand, or mend [app] stop_workers; then run this step again"],
+        )
+    if deaf:
+        return warned(
+            "queue workers could not be told to end; the shop is open, on SQLite",
+            [*deaf, *evidence],
+            ["see that no worker runs before you go on: one would write to the database that is left"],
         )
     if not ctx.config.app.stop_workers:
         evidence.append("[app] stop_workers names no command: whoever starts workers anew must be stopped by hand")

@@ -24,6 +24,10 @@ NO_CONFIG_CACHE = "APP_CONFIG_CACHE=bootstrap/cache/dixis-no-config.php"
 # Told its size, artisan does not ask `stty`, in whose environment every value of .env would stand, passwords too.
 SIZE = ("COLUMNS=120", "LINES=50")
 
+RESTART = "queue:restart"
+# How artisan says that it has no such command.
+UNKNOWN = re.compile(r"is not defined|no commands defined")
+
 # A cached configuration was found on a host; data names it.
 CACHED = "configuration-was-cached"
 
@@ -308,7 +312,8 @@ def cache_commands(ctx: Context) -> tuple[str, ...]:
     """The artisan commands after a change of `.env`."""
     setting = ctx.config.app.config_cache
     rebuild = setting == "cache" or (setting == "as-found" and _was_cached(ctx))
-    return ("config:clear", *(("config:cache",) if rebuild else ()), "cache:clear")
+    # Workers hear of their end through the cache, so behind its clearing.
+    return ("config:clear", *(("config:cache",) if rebuild else ()), "cache:clear", RESTART)
 
 
 def _was_cached(ctx: Context) -> bool:
@@ -347,19 +352,36 @@ def refresh_caches(ctx: Context) -> Refreshed:
     ctx.app_host.remove(join(ctx.config.app.root, "bootstrap/cache/config.php"))
     was_down = _is_down(ctx)
     for name in commands:
-        try:
-            ended = artisan(ctx, name)
-        except HungError as error:
-            problems.append(f"php artisan {name}: {error.what}")
-            continue
-        words = (ended.stderr or ended.stdout).strip().splitlines()
-        text = f"php artisan {name}: " + ("done" if ended.returncode == 0 else f"failed: {' / '.join(words[-3:])}")
-        (done if ended.returncode == 0 else problems).append(text)
+        told, good = _told(ctx, name)
+        (done if good else problems).append(told)
     restarted = run_commands(ctx, ctx.config.app.restart)
     if was_down and _is_down(ctx) is False:
         go_down(ctx)
         done.append("maintenance was kept in the cache that was cleared: set again")
     return Refreshed((*done, *restarted.done), (*problems, *restarted.problems))
+
+
+def _told(ctx: Context, name: str, timeout: float | None = None) -> tuple[str, bool]:
+    """Run an artisan command; what there is to tell, and whether it went well."""
+    try:
+        ended = artisan(ctx, name, timeout=timeout)
+    except HungError as error:
+        return f"php artisan {name}: {error.what}", False
+    if ended.returncode == 0:
+        return f"php artisan {name}: done", True
+    words = (ended.stderr.strip() or ended.stdout.strip()).splitlines()[-3:]
+    if name == RESTART and any(UNKNOWN.search(line) for line in words):
+        return f"php artisan {name}: this application has no queue", True
+    return f"php artisan {name}: failed: {' / '.join(words)}", False
+
+
+def restart_workers(ctx: Context, timeout: float | None = None) -> Refreshed:
+    """Have every queue worker end after its present job: it has its settings and its connection in memory.
+
+    It hears of it through the cache, so on each host and before the database that may hold the cache is left.
+    """
+    told, good = _told(ctx, RESTART, timeout)
+    return Refreshed((told,), ()) if good else Refreshed((), (told,))
 
 
 def _is_down(ctx: Context) -> bool | None:

@@ -38,6 +38,7 @@ from dixis_tui.step import Phase, Step
 WAL_FLAG = 18
 # The files of a database; the first one is moved first and put back last, so that it is there only with the others.
 PARTS = ("", "-wal", "-shm", "-journal")
+WORKERS_SECONDS = 15.0
 # Ends the name of a file that is about to take the database's place.
 FRESH = ".new"
 # How often a copy is made anew because somebody has written to the database meanwhile.
@@ -67,6 +68,7 @@ def phase(config: Config) -> Phase:
                     ctx,
                     lambda host: [
                         laravel.shown(host, "down"),
+                        laravel.shown(host, laravel.RESTART),
                         *(f"{host.app_host.name}: {text}" for text in ctx.config.app.stop_workers),
                     ],
                 ),
@@ -123,7 +125,7 @@ def phase(config: Config) -> Phase:
 
 def _maintenance(ctx: Context) -> Outcome:
     told = fleet.each(ctx, _closed)
-    stopped = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.stop_workers))
+    stopped = fleet.each(ctx, _stopped)
     problems = fleet.named(ctx, [[*one[1], *workers.problems] for one, workers in zip(told, stopped, strict=True)])
     evidence = fleet.named(ctx, [[one[0], *workers.done] for one, workers in zip(told, stopped, strict=True)])
     if problems:
@@ -133,6 +135,14 @@ def _maintenance(ctx: Context) -> Outcome:
             ["going on: the next steps mend the application; see that no worker runs"],
         )
     return passed("the application is in maintenance mode", evidence)
+
+
+def _stopped(ctx: Context) -> laravel.Refreshed:
+    """End the workers on a host: one that goes on would write to the database that is left."""
+    # Through a cache on a server that does not answer nobody hears it, and nobody waits for that.
+    ending = laravel.restart_workers(ctx, min(ctx.config.app.timeout, WORKERS_SECONDS))
+    stopped = laravel.run_commands(ctx, ctx.config.app.stop_workers)
+    return laravel.Refreshed((*ending.done, *stopped.done), (*ending.problems, *stopped.problems))
 
 
 def _closed(ctx: Context) -> tuple[str, list[str]]:

@@ -25,7 +25,7 @@ from dixis_tui.sandbox.app import make_app
 from dixis_tui.sandbox.sshd import start_sshd, stop_sshd
 from tests.conftest import KINDS, frozen
 from tests.test_migration import artisan, change_config, dixis
-from tests.test_night import Night
+from tests.test_night import Night, worker
 
 
 @pytest.fixture(scope="module")
@@ -330,7 +330,10 @@ PLANTED_PASSWORD = "{planted}"
         assert "this Laravel does not know down --message: left out" in dixis(world, "report").stdout
         assert orders.read_text() == "stop\nstart\n"
         assert "'default' => 'mysql'" in cached.read_text(encoding="utf-8")
-        dixis(world, "rollback", "--yes")
+        with worker(world) as process:
+            dixis(world, "rollback", "--yes")
+            # one that goes on would serve customers from the database that was left
+            assert process.wait(timeout=30) == 0
     assert orders.read_text() == "stop\nstart\nstop\nstart\n"
     assert "'default' => 'sqlite'" in cached.read_text(encoding="utf-8")
     assert {kept.read_text(encoding="utf-8") for kept in (routes, views)} == {as_found}

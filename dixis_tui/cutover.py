@@ -282,10 +282,10 @@ def _maintenance_preview(ctx: Context) -> list[str]:
 
 def _maintenance(ctx: Context) -> Outcome:
     before = [answer.down for answer in fleet.each(ctx, lambda host: laravel.ask(host, tables=()))]
-    closed = dict(zip((host.app_host.name for host in fleet.contexts(ctx)), before, strict=True))
+    closed = dict(zip(map(fleet.place, fleet.contexts(ctx)), before, strict=True))
 
     def open_again(host: Context) -> None:
-        if not closed[host.app_host.name]:
+        if not closed[fleet.place(host)]:
             laravel.go_up(host)
 
     told = fleet.each(ctx, laravel.go_down, undo=open_again)
@@ -363,7 +363,7 @@ def _switch_preview(ctx: Context) -> list[str]:
 def _switch(ctx: Context) -> Outcome:
     hosts = fleet.contexts(ctx)
     kept = {
-        host.app_host.name
+        fleet.place(host)
         for host in hosts
         for event in ctx.recorded(SWITCHED)
         if event["path"] == laravel.saved_env_path(host) and event.get("host", ctx.app_host.name) == host.app_host.name
@@ -374,7 +374,7 @@ def _switch(ctx: Context) -> Outcome:
         unsafe = _unchanged(ctx)
         if not unsafe.status.settled:
             return unsafe
-    fresh = [(h, t, c) for h, t, c in zip(hosts, texts, changes, strict=True) if h.app_host.name not in kept]
+    fresh = [(h, t, c) for h, t, c in zip(hosts, texts, changes, strict=True) if fleet.place(h) not in kept]
     already = [host.app_host.name for host, text, wanted in fresh if wanted.items() <= envfile.values(text).items()]
     if already:
         return failed(
@@ -388,11 +388,11 @@ def _switch(ctx: Context) -> Outcome:
         )
     for host, text, _ in fresh:
         _save(host, text)
-    before = dict(zip((host.app_host.name for host in hosts), texts, strict=True))
+    before = dict(zip(map(fleet.place, hosts), texts, strict=True))
     fleet.each(
         ctx,
-        lambda host: _write_env(host, before[host.app_host.name]),
-        undo=lambda host: host.app_host.write(laravel.env_path(host), before[host.app_host.name].encode()),
+        lambda host: _write_env(host, before[fleet.place(host)]),
+        undo=lambda host: host.app_host.write(laravel.env_path(host), before[fleet.place(host)].encode()),
     )
     told = [
         [f"copy kept: {laravel.saved_env_path(host)}", *laravel.shown_changes(wanted)]

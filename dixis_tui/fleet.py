@@ -38,6 +38,11 @@ def contexts(ctx: Context) -> list[Context]:
     ]
 
 
+def place(ctx: Context) -> tuple[str, str]:
+    """What tells the application of a context from the others: two of them may share a machine."""
+    return ctx.app_host.name, ctx.config.app.root
+
+
 def _config(config: Config, host: WebHost) -> Config:
     app = config.app.model_copy(update={"root": host.root or config.app.root})
     return config.model_copy(update={"app": app, "host": Host(ssh=host.ssh), "hosts": ()})
@@ -96,5 +101,7 @@ def lines(ctx: Context, told: Callable[[Context], Iterable[str]]) -> list[str]:
 def named(ctx: Context, answers: Iterable[Iterable[str]]) -> list[str]:
     """Lines by host, with its name before each where there are several."""
     hosts = contexts(ctx)
-    prefix = [f"{host.app_host.name}: " if len(hosts) > 1 else "" for host in hosts]
+    alike = len({host.app_host.name for host in hosts}) < len(hosts)
+    names = [" ".join(place(host)) if alike else host.app_host.name for host in hosts]
+    prefix = [f"{name}: " if len(hosts) > 1 else "" for name in names]
     return [f"{name}{line}" for name, answer in zip(prefix, answers, strict=True) for line in answer]

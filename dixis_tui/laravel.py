@@ -317,7 +317,12 @@ def cache_commands(ctx: Context) -> tuple[str, ...]:
 
 
 def _was_cached(ctx: Context) -> bool:
-    return any(event["host"] == ctx.app_host.name for event in ctx.recorded(CACHED)) or _is_cached(ctx)
+    return _noted(ctx) or _is_cached(ctx)
+
+
+def _noted(ctx: Context) -> bool:
+    here = {"host": ctx.app_host.name, "root": ctx.config.app.root}
+    return any({**here, **event} == here for event in ctx.recorded(CACHED))
 
 
 def _is_cached(ctx: Context) -> bool:
@@ -326,9 +331,8 @@ def _is_cached(ctx: Context) -> bool:
 
 def note_caches(ctx: Context) -> None:
     """Write down that a cached configuration was found, before it is removed: it is built anew afterwards."""
-    known = {event["host"] for event in ctx.recorded(CACHED)}
-    if ctx.app_host.name not in known and _is_cached(ctx):
-        ctx.record(CACHED, {"host": ctx.app_host.name})
+    if not _noted(ctx) and _is_cached(ctx):
+        ctx.record(CACHED, {"host": ctx.app_host.name, "root": ctx.config.app.root})
 
 
 @dataclass(frozen=True)

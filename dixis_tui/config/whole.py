@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import tomli
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from dixis_tui.config.aftercare import Watch
 from dixis_tui.config.application import App, Host, Smoke, WebHost
@@ -51,6 +51,18 @@ class Config(Section):
     health: Health = Health()
     watch: Watch = Watch()
     console: Console = Console()
+
+    @field_validator("hosts")
+    @classmethod
+    def _every_host_once(cls, hosts: tuple[WebHost, ...], info: ValidationInfo) -> tuple[WebHost, ...]:
+        first = info.data["host"].ssh if "host" in info.data else None
+        places = [(first.address, first.port, "")] if first else []
+        for one in hosts:
+            place = one.ssh.address, one.ssh.port, one.root.rstrip("/")
+            if place in places:
+                raise ValueError(f"{place[0]}:{place[1]} stands there twice with the same root")
+            places.append(place)
+        return hosts
 
     @property
     def target(self) -> Target:

@@ -285,7 +285,7 @@ def _maintenance(ctx: Context) -> Outcome:
     closed = dict(zip(map(fleet.place, fleet.contexts(ctx)), before, strict=True))
 
     def open_again(host: Context) -> None:
-        if not closed[fleet.place(host)]:
+        if not closed[fleet.place(host)] and laravel.ask(host, tables=()).down:
             laravel.go_up(host)
 
     told = fleet.each(ctx, laravel.go_down, undo=open_again)
@@ -392,7 +392,7 @@ def _switch(ctx: Context) -> Outcome:
     fleet.each(
         ctx,
         lambda host: _write_env(host, before[fleet.place(host)]),
-        undo=lambda host: host.app_host.write(laravel.env_path(host), before[fleet.place(host)].encode()),
+        undo=lambda host: _write_back(host, before[fleet.place(host)]),
     )
     told = [
         [f"copy kept: {laravel.saved_env_path(host)}", *laravel.shown_changes(wanted)]
@@ -421,6 +421,11 @@ def _write_env(host: Context, before: str) -> None:
             safe="the shop is closed, and the saved copy leads back",
             next_step="find out what else writes it; then run this step again, or the rollback",
         )
+
+
+def _write_back(host: Context, before: str) -> None:
+    if laravel.read_env(host) != before:
+        host.app_host.write(laravel.env_path(host), before.encode())
 
 
 def caches_preview(ctx: Context) -> list[str]:
@@ -518,7 +523,7 @@ def _open(ctx: Context) -> Outcome:
     except fleet.FleetError as error:
         raise DixisError(
             f"Not every web host could be opened: {error.what}",
-            safe=f"closed again where it had worked ({error.safe}); what was written meanwhile is on MySQL",
+            safe=f"closed again ({error.safe}); what was written meanwhile is on MySQL",
             next_step="mend artisan there and run this step again, take that host out of [[hosts]], or roll back",
         ) from error
     ctx.record("window-closed", {})

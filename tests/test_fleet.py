@@ -62,7 +62,7 @@ def test_what_succeeded_is_taken_back_where_it_fails_on_one(ctx: Context, tmp_pa
             lambda host: write(host, tmp_path),
             undo=lambda host: host.app_host.remove(str(tmp_path / host.app_host.name / "flag")),
         )
-    assert raised.value.safe == "taken back on web1, web3"
+    assert raised.value.safe == "taken back on web1, web2, web3"
     assert list(tmp_path.rglob("flag")) == []
 
 
@@ -80,7 +80,21 @@ def test_what_the_operator_has_stopped_is_taken_back_all_the_same(ctx: Context, 
 
     with pytest.raises(StoppedError):
         fleet.each(ctx, work, undo=undo)
-    assert undone == ["web1", "web3"]
+    assert undone == ["web1", "web2", "web3"]
+
+
+def test_what_is_half_done_or_failed_for_an_unforeseen_reason_is_taken_back_too(ctx: Context, tmp_path: Path) -> None:
+    for name in ("web1", "web2", "web3"):
+        (tmp_path / name).mkdir()
+
+    def half(host: Context) -> None:
+        write(host, tmp_path)
+        if host.app_host.name == "web2":
+            raise ValueError("no such luck")
+
+    with pytest.raises(fleet.FleetError, match="web2: ValueError: no such luck"):
+        fleet.each(ctx, half, undo=lambda host: host.app_host.remove(str(tmp_path / host.app_host.name / "flag")))
+    assert list(tmp_path.rglob("flag")) == []
 
 
 def test_a_single_host_keeps_its_own_error(ctx: Context, tmp_path: Path) -> None:

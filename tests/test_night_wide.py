@@ -110,11 +110,13 @@ def test_two_hosts_go_over_together_or_not_at_all_and_come_back_together(night: 
     assert night.go("cutover.trials").status is Status.PASS
     assert [on_mysql(root) for root in both] == [True, True]
     text = (second / "artisan").read_text(encoding="utf-8")
-    refusing = text.replace("<?php", "<?php if ($argv[1] === 'up') { fwrite(STDERR, 'no such luck'); exit(1); }", 1)
+    # it opens the shop, and fails behind that
+    refuse = "@unlink('storage/framework/down'); fwrite(STDERR, 'no such luck'); exit(1);"
+    refusing = text.replace("<?php", f"<?php if ($argv[1] === 'up') {{ {refuse} }}", 1)
     (second / "artisan").write_text(refusing, encoding="utf-8")
     said = dixis(night.world, "run", "--yes", code=1).stdout
     assert "Not every web host could be opened" in said
-    assert "closed again where it had worked" in said
+    assert "closed again" in said
     assert [closed(root) for root in both] == [True, True]
     (second / "artisan").write_text(text, encoding="utf-8")
     dixis(night.world, "run", "--until", "cutover", "--yes")

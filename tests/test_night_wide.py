@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import json
 import os
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import sandbox, smoke
-from dixis_tui.config import Smoke
+from dixis_tui.config import Smoke, Url
 from dixis_tui.model import Progress, Status
 from dixis_tui.sandbox import World, processes
 from dixis_tui.sandbox.app import make_app
@@ -125,6 +126,21 @@ def test_two_hosts_go_over_together_or_not_at_all_and_come_back_together(night: 
     dixis(night.world, "rollback", "--yes")
     assert [(root / ".env").read_bytes() for root in both] == before
     assert [closed(root) for root in both] == [False, False]
+
+
+def test_each_host_lets_the_trials_through_by_its_own_flag(night: Night, second: Path) -> None:
+    flags = [root / "storage/framework/down" for root in (night.world.app_root, second)]
+    flags[0].touch()  # by hand, as it is done in a hurry
+    subprocess.run(["php", "artisan", "down"], cwd=second, check=True, capture_output=True)
+    before = [flag.read_bytes() for flag in flags]
+    with night.runner() as runner:
+        ctx = runner._context("cutover.trials")
+        with smoke.passing(ctx) as cookie:
+            secrets = [json.loads(flag.read_bytes())["secret"] for flag in flags]
+            assert secrets[0] == secrets[1]
+            url = f"http://127.0.0.1:{night.world.web_port}/health"
+            assert smoke._visit(Url(url=url, text='"answers":true'), cookie, ctx.config.smoke) == ""
+    assert [flag.read_bytes() for flag in flags] == before
 
 
 # A server that freezes

@@ -12,7 +12,7 @@ from dixis_tui import envfile, fleet, laravel, smoke, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
-from dixis_tui.journal import KEPT, SWITCHED, WENT_LIVE
+from dixis_tui.journal import KEPT, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, StoppedError, failed, passed, warned
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.step import Step
@@ -362,12 +362,7 @@ def _switch_preview(ctx: Context) -> list[str]:
 
 def _switch(ctx: Context) -> Outcome:
     hosts = fleet.contexts(ctx)
-    kept = {
-        fleet.place(host)
-        for host in hosts
-        for event in ctx.recorded(SWITCHED)
-        if event["path"] == laravel.saved_env_path(host) and event.get("host", ctx.app_host.name) == host.app_host.name
-    }
+    kept = {fleet.place(host) for host in hosts if laravel.saved(host)}
     texts = fleet.each(ctx, laravel.read_env)
     changes = [laravel.target_env(host, text) for host, text in zip(hosts, texts, strict=True)]
     if not kept:
@@ -387,7 +382,8 @@ def _switch(ctx: Context) -> Outcome:
             ],
         )
     for host, text, _ in fresh:
-        _save(host, text)
+        laravel.note_caches(host)
+        laravel.save_env(host, text)
     before = dict(zip(map(fleet.place, hosts), texts, strict=True))
     fleet.each(
         ctx,
@@ -399,15 +395,6 @@ def _switch(ctx: Context) -> Outcome:
         for host, wanted in zip(hosts, changes, strict=True)
     ]
     return passed(f"{ctx.config.app.env_file} leads to MySQL", fleet.named(ctx, told))
-
-
-def _save(host: Context, text: str) -> None:
-    """Keep a copy of the environment file beside it, and what it must be, before anything is switched."""
-    laravel.note_caches(host)
-    path, saved = laravel.env_path(host), laravel.saved_env_path(host)
-    host.app_host.copy(path, saved)
-    name = host.app_host.name
-    host.record(SWITCHED, {"path": saved, "sha256": laravel.digest(text), "environment": path, "host": name})
 
 
 def _write_env(host: Context, before: str) -> None:

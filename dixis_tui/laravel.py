@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dixis_tui import envfile
 from dixis_tui.context import Context
 from dixis_tui.host import Completed, HostError, HungError, join
+from dixis_tui.journal import SWITCHED
 from dixis_tui.model import DixisError, Outcome, failed, passed
 
 TRIAL_ENV = ".env.dixis"
@@ -132,9 +134,42 @@ def env_path(ctx: Context) -> str:
     return join(ctx.config.app.root, ctx.config.app.env_file)
 
 
+def saved(ctx: Context) -> Mapping[str, Any] | None:
+    """What was recorded when the application on this host was switched, this time; None when it was not."""
+    name = ctx.app_host.name
+    return next(
+        (
+            event
+            for event in ctx.recorded(SWITCHED)
+            if event["path"].endswith(_saved_suffix(ctx))
+            and event.get("environment", env_path(ctx)) == env_path(ctx)
+            and event.get("host", name) == name
+        ),
+        None,
+    )
+
+
+def _saved_suffix(ctx: Context) -> str:
+    """What the name of the saved copy ends with; each try after a rollback has its own."""
+    return f".before-mysql-{ctx.run_id}-{len(ctx.recorded('rolled-back')) + 1}"
+
+
 def saved_env_path(ctx: Context) -> str:
-    """Where the environment file from before the cutover is kept on the host; each try after a rollback has its own."""
-    return f"{env_path(ctx)}.before-mysql-{ctx.run_id}-{len(ctx.recorded('rolled-back')) + 1}"
+    """Where the environment file from before the cutover is kept on the host, once it is kept."""
+    event = saved(ctx)
+    return str(event["path"]) if event else f"{env_path(ctx)}{_saved_suffix(ctx)}"
+
+
+def save_env(ctx: Context, text: str) -> None:
+    """Keep a copy of the environment file, and write down what it must be, before anything is switched.
+
+    It lies beside the file itself, not beside a link to it: a deployment puts a new folder in the application's place.
+    """
+    name = ctx.app_host.name
+    done = ctx.app_host.run(["realpath", "--", env_path(ctx)]).check(f"Following {env_path(ctx)} on {name}")
+    path = done.stdout.rstrip("\n") + _saved_suffix(ctx)
+    ctx.app_host.copy(env_path(ctx), path)
+    ctx.record(SWITCHED, {"path": path, "sha256": digest(text), "environment": env_path(ctx), "host": name})
 
 
 def read_env(ctx: Context) -> str:

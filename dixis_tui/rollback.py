@@ -6,6 +6,7 @@ rows that were written to the target after the cutover; what was there is set as
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import shlex
 from collections.abc import Mapping
@@ -13,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import backup, cutover, fleet, homecoming, laravel
+from dixis_tui import backup, cutover, envfile, fleet, homecoming, laravel
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import Host, HostError, join
-from dixis_tui.journal import CAME_HOME, KEPT, PLACING, SWITCHED, WENT_LIVE
+from dixis_tui.journal import CAME_HOME, KEPT, PLACING, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Status, StoppedError, failed, passed, warned
 from dixis_tui.source import (
     DamagedError,
@@ -480,15 +481,9 @@ def _newest_snapshot(ctx: Context) -> Snapshot:
     )
 
 
-def _saved(host: Context) -> Mapping[str, Any] | None:
-    """What was recorded when the application on this host was switched, this time; None when it was not."""
-    path, name = laravel.saved_env_path(host), host.app_host.name
-    return next((e for e in host.recorded(SWITCHED) if e["path"] == path and e.get("host", name) == name), None)
-
-
 def _environment_preview(ctx: Context) -> list[str]:
     def shown(host: Context) -> list[str]:
-        path, saved = laravel.env_path(host), _saved(host)
+        path, saved = laravel.env_path(host), laravel.saved(host)
         if saved is None:
             return [f"{host.app_host.name}: {path} was not switched by this run: it is left as it is"]
         return [f"{host.app_host.name}: put {saved['path']} back as {path}, keeping what is there now beside it"]
@@ -499,7 +494,7 @@ def _environment_preview(ctx: Context) -> list[str]:
 def _environment(ctx: Context) -> Outcome:
     def put_back(host: Context) -> list[str]:
         host.app_host.remove(join(host.config.app.root, laravel.TRIAL_ENV))
-        saved = _saved(host)
+        saved = laravel.saved(host)
         return [] if saved is None else _put_back(host, laravel.env_path(host), saved)
 
     told = fleet.each(ctx, put_back)
@@ -509,20 +504,34 @@ def _environment(ctx: Context) -> Outcome:
 
 
 def _put_back(ctx: Context, path: str, saved: Mapping[str, Any]) -> list[str]:
+    """Put the saved file back, byte for byte. One that is gone does not matter where the settings lead back already."""
     host = ctx.app_host
-    old = host.read(saved["path"]).decode("utf-8")
-    if laravel.digest(old) != saved["sha256"]:
-        raise DixisError(
-            f"{saved['path']} on {host.name} is not the file that was saved before the cutover.",
-            safe=f"{path} was not touched",
-            next_step="find out who changed it; put the right one there, then run this step again",
-        )
-    if laravel.digest(laravel.read_env(ctx)) == saved["sha256"]:
+    there = host.stat(path)
+    now = host.read(path) if there else b""
+    if _digest(now) == saved["sha256"]:
         return ["it already is the saved file, byte for byte"]
+    old = host.read(saved["path"]) if host.stat(saved["path"]) else b""
+    if _digest(old) != saved["sha256"]:
+        word = "changed since" if old else "gone"
+        driver = envfile.values(now.decode("utf-8", "replace")).get("DB_CONNECTION")
+        if there and driver not in cutover.DRIVERS:
+            return [f"the saved copy, {saved['path']}, is {word}; {path} does not lead to MySQL and was left as it is"]
+        raise DixisError(
+            f"The copy that was saved before the cutover, {saved['path']} on {host.name}, is {word}.",
+            safe=f"{path} was not touched",
+            next_step=f"put that file there, or the settings of SQLite into {path}; then run the rollback again",
+        )
+    if there is None:
+        host.copy(saved["path"], path)
+        return [f"put back: {saved['path']}; there was none"]
     kept = f"{path}.mysql-{backup.stamp()}"
     host.copy(path, kept)
-    host.write(path, old.encode())
+    host.write(path, old)
     return [f"put back: {saved['path']}", f"kept: {kept}"]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _verify(ctx: Context) -> Outcome:

@@ -113,14 +113,14 @@ def test_two_applications_on_one_machine_keep_each_its_own_settings(ctx: Context
     one = replace(ctx, config=config, app_host=Named("web"), other_hosts=(Named("web"),))
     # what a killed console has left: a copy is kept on both, and neither is switched
     for host in fleet.contexts(one):
-        cutover._save(host, laravel.read_env(host))
+        laravel.save_env(host, laravel.read_env(host))
     outcome = cutover._switch(one)
     assert outcome.status is Status.PASS
     assert any(line.startswith(f"web {roots[1]}: copy kept") for line in outcome.evidence)
     for root in roots:
         text = (root / ".env").read_text()
         assert text.startswith(f"APP_KEY={root.name}\nDB_CONNECTION=mysql\n")
-    assert fleet.each(one, lambda host: rollback._put_back(host, laravel.env_path(host), rollback._saved(host) or {}))
+    assert rollback._environment(one).status is Status.PASS
     assert [(root / ".env").read_text() for root in roots] == [
         f"APP_KEY={root.name}\nDB_CONNECTION=sqlite\n" for root in roots
     ]

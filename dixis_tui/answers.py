@@ -57,7 +57,7 @@ QUESTIONS = (
     Question("password", "Its password", "", "to try it; not written into the file", TARGET, secret=True),
     Question("keep", "Password is kept in", "env", f"env: ${PASSWORD_ENV}; file: {PASSWORD_FILE}, mode 0600"),
     Question("ca", "CA file of the server", "", "empty: the system's store", TARGET),
-    Question("admin", "Admin account", "", "may create the database; empty: both exist. Asks each time"),
+    Question("admin", "Admin account", "", "empty: database and account exist; asks each time"),
 )
 Answers = Mapping[str, str]
 

@@ -12,7 +12,7 @@ from typing import Any
 import humanize
 from pydantic import BaseModel, ConfigDict
 
-from dixis_tui import downtime, outline, telling
+from dixis_tui import commandlog, downtime, outline, telling
 from dixis_tui.audit import Audit, audit
 from dixis_tui.journal import Event, Journal, Lock, RunState, fold, interrupted
 from dixis_tui.model import Example, Finding, Status
@@ -22,8 +22,8 @@ from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 from dixis_tui.validation import proofs
 
-# The command log in the run's folder, and how many of its lines a report holds.
-COMMANDS, COMMAND_LINES = "commands.log", 5000
+# Lines of the command log that a report holds, the last ones.
+COMMAND_LINES = 5000
 
 
 class _Frozen(BaseModel):
@@ -171,7 +171,7 @@ def record(run_dir: Path, allowed: Path | None = None) -> Record:
             "differences": tuple(one for one in found if one.status != "equal"),
             "conversions": tuple(one for proof in found for one in proof.conversions if one.rows),
             "chronicle": tuple(Told(seq=e.seq, at=e.at, text=telling.told(e)) for e in telling.chronicle(events)),
-            "commands": _commands(run_dir / COMMANDS),
+            "commands": _commands(run_dir / commandlog.NAME),
         }
     )
 
@@ -378,7 +378,7 @@ def _findings(phase: Phase, step: Step, state: RunState) -> Iterator[PreflightFi
 
 def summary(report: Report) -> Iterator[str]:
     """The end of a headless run: what moved, whether it was verified, how long each phase took."""
-    yield f"{report.name}, run {report.run_id}, {report.environment}, database {report.database}"
+    yield f"{report.name}, run {report.run_id or 'not begun'}, {report.environment}, database {report.database}"
     if report.rows is not None and report.tables is not None:
         yield f"  tables    {report.tables}"
         yield f"  rows      {report.rows:,}"

@@ -23,6 +23,12 @@ STATES = {"equal": Status.PASS, "differs": Status.FAIL, "error": Status.ERROR}
 WORDS = {"equal": "equal", "differs": "differs", "error": "no answer"}
 
 
+def _converted(item: TableProof) -> str:
+    """What declared conversions have changed in a table."""
+    told = (f"{one.column.rpartition('.')[2]} {one.rule} {one.rows:,}" for one in item.conversions if one.rows)
+    return ", ".join(told)
+
+
 class ProofScreen(ListScreen[TableProof]):
     """Every table of the latest comparison with both sides; those that differ come first."""
 
@@ -60,7 +66,8 @@ class ProofScreen(ListScreen[TableProof]):
         if self.wide:
             both = [Column("Rows, source", 12, True), Column("Hash", 16), Column("Rows, target", 12, True)]
             both.append(Column("Hash", 16))
-        changed = Column("Converted", 30) if self.wide else Column("Conv.", 5, True)
+        longest = max((len(_converted(proof)) for proof in self._proofs), default=0)
+        changed = Column("Converted", max(9, min(longest, 30))) if self.wide else Column("Conv.", 5, True)
         values = Column("Values", 11)
         return [Column("Table"), *both, values, Column("Differ", 7, True), changed, Column("Took", 6, True)]
 
@@ -73,8 +80,7 @@ class ProofScreen(ListScreen[TableProof]):
         if self.wide:
             same = "" if item.hash_source == item.hash_target else "bold red"
             both = [both[0], Text(item.hash_source, "dim"), both[1], Text(item.hash_target, same or "dim")]
-            told = [f"{one.column.rpartition('.')[2]} {one.rule} {one.rows:,}" for one in item.conversions if one.rows]
-            changed = Text(", ".join(told))
+            changed = Text(_converted(item))
         return [
             Text(item.table),
             *both,

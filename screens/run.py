@@ -113,7 +113,7 @@ class RunScreen(View, Screen[None]):
     # What the application tells
 
     def show_state(self) -> None:
-        if not self.is_mounted:
+        if not self.is_mounted or not self.query(Checklist):  # none while the screen comes or goes
             return
         self.query_one(Dashboard).show()
         self.query_one(PhaseList).show(self._phase)
@@ -139,7 +139,8 @@ class RunScreen(View, Screen[None]):
         for dashboard in self.query(Dashboard):  # none while the screen comes or goes
             dashboard.show()
         if self._runner.running and self.query(ProgressTable):
-            self.query_one(Checklist).show(self._phase)  # how long the step has been at work
+            for checklist in self.query(Checklist):
+                checklist.show(self._phase)  # how long the step has been at work
             self.show_progress()  # how long a stream has been silent
 
     # What is selected

@@ -12,6 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import DataTable, Footer, Static
 
@@ -34,6 +35,16 @@ WORDS = {
     "": ("·", "dim"),
 }
 STALE = 4  # intervals without a sample until that is said
+
+
+class Canvas(Static):
+    """Where the plot is drawn; says when it has got another size."""
+
+    class Resized(Message):
+        """What is drawn there was drawn for another size."""
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized())
 
 
 class WatchScreen(View, Screen[None]):
@@ -62,7 +73,7 @@ class WatchScreen(View, Screen[None]):
             with Vertical(id="watch-main"):
                 yield Table("metrics")
                 yield Static(id="plot-title", markup=False)
-                yield Static(id="plot", markup=False)
+                yield Canvas(id="plot", markup=False)
             yield VerticalScroll(Static(id="watch-more-text", markup=False), id="watch-more")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -172,6 +183,7 @@ class WatchScreen(View, Screen[None]):
         return f"{stale}{picture.measured['by']}{rest}; {words.ago(age)}"
 
     @on(DataTable.RowHighlighted, "#metrics")
+    @on(Canvas.Resized)
     def _draw(self) -> None:
         """The selected value, plotted."""
         if not self._there:
@@ -191,7 +203,7 @@ class WatchScreen(View, Screen[None]):
             since = f" since {_clock(standing.since)}" if standing.since else ""
             title.append(", ", "dim").append(f"{standing.state}{since}", WORDS[standing.state][1])
         title.append(": ", "dim").append(standing.rule.says() if standing else METRICS[name].title, "bold")
-        title.truncate(max(widget.size.width, 20), overflow="ellipsis")
+        title.truncate(max(widget.size.width - 2, 20), overflow="ellipsis")
         self.query_one("#plot-title", Static).update(title)
         limit = standing.rule.limit if standing and name != "down" else None
         reach = int(float(picture.measured.get("interval", 15.0)) * width / picture.span)

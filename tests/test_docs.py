@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import subprocess
 import sys
@@ -106,6 +107,7 @@ def test_the_example_configuration_is_taken(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "next      preflight.env.secrets" in done.stdout
+    assert "dixis, run not begun, production" in done.stdout
     assert list(tmp_path.iterdir()) == [example]  # looking leaves no trace
 
 
@@ -176,3 +178,31 @@ def test_the_example_configuration_has_every_key_in_the_programs_order() -> None
         if not re.search(rf"\b{key}\b(?:\]|\s*=)", sections[section])
     ]
     assert missing == []
+
+
+def test_every_page_is_in_the_guides_index_and_every_link_leads_somewhere() -> None:
+    pages = sorted((ROOT / "docs").glob("*.md"))
+    broken = [
+        f"{page.name}: {link}"
+        for page in pages
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+        if not link.startswith("https://") and not (page.parent / link).is_file()
+    ]
+    assert broken == []
+    index = GUIDE.partition("## The other pages")[2]
+    assert [page.name for page in pages if page.name != "operator.md" and f"]({page.name})" not in index] == []
+
+
+def test_the_guide_has_the_commands_in_the_order_of_the_help() -> None:
+    table = re.findall(r"^\| `dixis (\w+)", GUIDE.partition("## Commands")[2].replace("`dixis`, ", ""), flags=re.M)
+    assert list(dict.fromkeys(table)) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_is_of_no_machine_small_and_shown_somewhere(picture: Path) -> None:
+    drawn = picture.read_text(encoding="utf-8")
+    words = html.unescape(re.sub(r"<[^>]+>", " ", drawn[drawn.rindex("</defs>") :])).replace("\xa0", " ")
+    assert len(drawn) < 120_000
+    assert re.findall(r"/(?:tmp|root|home)\b\S*", words) == []
+    shown = [page.name for page in (ROOT / "docs").glob("*.md") if f"]({picture.name})" in page.read_text("utf-8")]
+    assert shown

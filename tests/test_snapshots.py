@@ -7,10 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
 
 from dixis_tui.app import ConsoleApp
+from dixis_tui.difference import Difference
 from dixis_tui.model import Progress, Status
-from tests.pictures import FEW, LOOKS, PROOF_FAILED, Look, Night, SnapCompare, standing_clock
+from dixis_tui.proof import PROVED, Converted, TableProof
+from dixis_tui.samplestore import Lease
+from dixis_tui.start import Choice, StartApp
+from dixis_tui.watching import Watching
+from screens import start
+from screens.watch import WatchScreen
+from tests.pictures import FEW, LARGE, LOOKS, PROOF_FAILED, SMALL, Look, Night, SnapCompare, standing_clock
+from tests.test_watch_screen import sampled
 
 EARLY = ("preflight", "schema")
 BEFORE_CUTOVER = (*EARLY, "data", "assets", "validation")
@@ -29,6 +39,40 @@ COPYING = (
         note="300 MiB, 8.1 MiB/s, 51,000 rows/s",
         part="whole",
         left=840,
+    ),
+)
+PROOFS = (
+    TableProof(
+        table="orders",
+        rows_source=4_180_002,
+        rows_target=4_180_002,
+        status="differs",
+        differences=(
+            Difference(
+                key="id = 17",
+                column="note",
+                source="ring twice",
+                target="ring twice ",
+                at="character 11: the end, U+0020",
+            ),
+            Difference(
+                key="id = 40911", column="note", source="Ωμέγα", target="Ωμεγα", at="character 3: U+03AD, U+03B5"
+            ),
+        ),
+        differences_total=2,
+        hash_source="9034ad0772dddf13",
+        hash_target="73792a855b8e3f7f",
+        seconds=21.4,
+    ),
+    TableProof(
+        table="users",
+        rows_source=210_331,
+        rows_target=210_331,
+        status="equal",
+        conversions=(Converted(column="users.born", rule="iso-datetime", rows=1204),),
+        hash_source="0969f1b856abbce5",
+        hash_target="0969f1b856abbce5",
+        seconds=2.2,
     ),
 )
 
@@ -164,7 +208,7 @@ def test_all_tables_during_the_copy(night: Night, look: Look, snap_compare: Snap
 
 
 @pytest.mark.parametrize("look", FEW, ids=str)
-@pytest.mark.parametrize("key", ["L", "c", "question_mark", "d", "slash"])
+@pytest.mark.parametrize("key", ["L", "c", "question_mark", "slash"])
 def test_the_other_screens_behind_their_keys(night: Night, look: Look, key: str, snap_compare: SnapCompare) -> None:
     night.through("preflight")
     night.clock.at(1)
@@ -173,3 +217,55 @@ def test_the_other_screens_behind_their_keys(night: Night, look: Look, key: str,
     night.run("validation.proof")
     night.clock.at(80)
     assert look.picture(snap_compare, night, [key])
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+@pytest.mark.parametrize("keys", [["d"], ["d", "enter"]], ids=["tables", "cells"])
+def test_the_comparison(night: Night, look: Look, keys: list[str], snap_compare: SnapCompare) -> None:
+    night.through("preflight")
+    night.clock.at(1)
+    night.through("schema", "data", "assets")
+    night.answers["validation.proof"] = PROOF_FAILED
+    for proof in PROOFS:
+        data = {"step": "validation.proof", "round": 1, "snapshot": "1", "proof": proof.model_dump(mode="json")}
+        night.runner.record(PROVED, data)
+    night.run("validation.proof")
+    night.clock.at(80)
+    assert look.picture(snap_compare, night, ["4", *keys])
+
+
+@pytest.mark.parametrize("look", FEW, ids=str)
+def test_the_watch(night: Night, look: Look, monkeypatch: pytest.MonkeyPatch, snap_compare: SnapCompare) -> None:
+    night.through(*BEFORE_CUTOVER)
+    night.cut_over()
+    night.clock.at(100)
+    now = night.clock.now.timestamp()
+    sampled(night.runner.run_dir, now)
+    monkeypatch.setattr(WatchScreen.__init__, "__defaults__", (lambda: now,))
+    monkeypatch.setattr(Watching.__init__, "__kwdefaults__", {"clock": lambda: now})
+    elsewhere = Lease(night.runner.run_dir)
+    assert elsewhere.acquire()  # another process samples
+
+    def seen(app: ConsoleApp) -> bool:
+        return app._watching is not None and app._watching.picture.latest is not None
+
+    assert look.picture(snap_compare, night, ["m"], seen)
+    elsewhere.release()
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x50"])
+@pytest.mark.parametrize("keys", [[], ["2"]], ids=["ways", "questions"])
+def test_the_first_start(
+    night: Night, monkeypatch: pytest.MonkeyPatch, keys: list[str], size: tuple[int, int], snap_compare: SnapCompare
+) -> None:
+    monkeypatch.setattr(start, "PAUSE", 3600.0)  # nothing is tried while the picture is taken
+
+    async def before(pilot: Pilot[Choice]) -> None:
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        for field in pilot.app.screen.query(Input):
+            field.cursor_blink = False
+        await pilot.pause()
+
+    assert snap_compare(StartApp(Path("dixis.toml"), Path("runs")), terminal_size=size, run_before=before)

@@ -18,9 +18,9 @@ __all__ = ["shop"]  # a fixture
 WIDE = (160, 50)
 
 
-def sampled(folder: Path) -> None:
+def sampled(folder: Path, now: float | None = None) -> None:
     """What another process has left: a quarter of an hour of samples, the end of it past the limit."""
-    store, now = Store(folder), time.time()
+    store, now = Store(folder), now or time.time()
     begun = now - 360
     for number in range(60):
         at = now - 15 * (59 - number)
@@ -87,6 +87,21 @@ async def test_in_a_wide_terminal_everything_stands_beside_each_other(shop: Shop
         async with console(runner, WIDE) as pilot:
             await pilot.press("m")
             await see(pilot, "100 ┼", "3.1 s SELECT ? FROM orders", "Crossed in the last day", "The days of the week")
+
+
+async def test_the_plot_is_drawn_for_the_room_it_has_from_the_first_moment(shop: Shop, tmp_path: Path) -> None:
+    with open_run(shop, tmp_path) as driver:
+        sampled(driver.run_dir)
+    with open_run(shop, tmp_path, watch=True) as runner:
+        async with console(runner, (120, 30)) as pilot:
+            await pilot.press("m")
+            await see(pilot, "Last 15 minutes, stands", "100 ┼", "response, p95 over 100 ms…")
+            await pilot.press("escape", "m")  # now there is something to draw before the screen knows its size
+            for _ in range(3):
+                await pilot.pause()
+            lines = screen(app_of(pilot))
+            assert any("100 ┼" in line for line in lines)
+            assert [line for line in lines if line.startswith(tuple(plots.BLOCKS[1:] + plots.OVER))] == []
 
 
 async def test_a_console_that_drives_samples_itself_and_says_that_nobody_answers(

@@ -5,6 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +18,11 @@ import click
 from dixis_tui import headless
 from dixis_tui.commands.sandbox import ServerKind
 from dixis_tui.commands.shared import Options, common, finish, opened
+from dixis_tui.pace import LEVELS
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import world
 from dixis_tui.sandbox.shop import build_shop
+from dixis_tui.target import connected, execute
 
 
 @click.command()
@@ -66,13 +72,17 @@ def demo(
 
 
 class Picture(NamedTuple):
-    """A picture of the guide: the size of the terminal, the theme, and the keys that lead there."""
+    """A picture of the guide: the size of the terminal, the theme, and the keys that lead there. after: what has
+    happened when it is taken."""
 
     size: tuple[int, int]
     theme: str
     keys: tuple[str, ...]
+    after: str = "data"
 
 
+COPYING = "data.financial"  # the step with most rows
+TAMPERED = "two values that somebody has changed on the target"
 A_STEP_WITH_EVIDENCE = ("1", *["down"] * 4)
 PICTURES = {
     "console": Picture((140, 40), "dark", A_STEP_WITH_EVIDENCE),
@@ -80,19 +90,64 @@ PICTURES = {
     "light": Picture((140, 40), "light", ("2", "down")),
     "monochrome": Picture((80, 24), "monochrome", A_STEP_WITH_EVIDENCE),
     "rollback": Picture((80, 24), "dark", ("ctrl+r",)),
+    "tables": Picture((120, 30), "dark", ("a",), after=COPYING),
+    "differences": Picture((120, 30), "dark", ("4", "d"), after=TAMPERED),
+    "cells": Picture((120, 30), "dark", ("4", "d", "enter"), after=TAMPERED),
+    "watch": Picture((120, 30), "dark", ("m",), after="watch"),
 }
 
 
 def _take_pictures(runner: Runner, path: Path) -> None:
-    """One picture into a file, or all of them into a folder, once the first three phases have run."""
+    """One picture into a file, once the first three phases have run, or all of them into a folder, each in its time."""
+    twin = headless.Headless(runner, headless.Consent(yes=True), quiet=True)
+    phases = runner.plan.phases
+    if not path.is_dir():
+        twin.run(phases[:3])
+        _take(runner, path, PICTURES["console"])
+        return
+
+    def those(after: str) -> None:
+        for name, one in PICTURES.items():
+            if one.after == after:
+                _take(runner, path / f"{name}.svg", one)
+
+    twin.run(phases[:2])
+    runner.pace.set(LEVELS[0])
+    with ThreadPoolExecutor(1) as beside:
+        copying = beside.submit(asyncio.run, runner.run_phase("data"))
+        while runner.running != COPYING and not copying.done():
+            time.sleep(0.01)
+        those(COPYING)
+        runner.pace.set(LEVELS[-1])
+        copying.result()
+    those("data")
+    twin.run(phases[3:5])
+    with _tampered(runner):
+        those(TAMPERED)
+    twin.run(phases[2:])
+    those("watch")
+
+
+def _take(runner: Runner, file: Path, one: Picture) -> None:
     from dixis_tui.app import picture
 
-    twin = headless.Headless(runner, headless.Consent(yes=True), quiet=True)
-    twin.run(runner.plan.phases[:3])
-    wanted = {path / f"{name}.svg": one for name, one in PICTURES.items()} if path.is_dir() else {}
-    for file, one in (wanted or {path: PICTURES["console"]}).items():
-        asyncio.run(picture(runner, file, size=one.size, keys=one.keys, theme=one.theme))
-        click.echo(f"written to {file}")
+    asyncio.run(picture(runner, file, size=one.size, keys=one.keys, theme=one.theme))
+    click.echo(f"written to {file}")
+
+
+@contextmanager
+def _tampered(runner: Runner) -> Iterator[None]:
+    """Two values of the sandbox's target are others, and the proof has found them; afterwards they are as they were."""
+
+    def proved(value: str) -> None:
+        with connected(runner.config.target) as connection:
+            execute(connection, f"UPDATE products SET name = {value} ORDER BY id LIMIT 2")
+            connection.commit()
+        asyncio.run(runner.run_step("validation.proof"))
+
+    proved("CONCAT(name, ' (new)')")
+    yield
+    proved("REPLACE(name, ' (new)', '')")
 
 
 @click.command()

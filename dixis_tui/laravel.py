@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dixis_tui import envfile
+from dixis_tui.config.application import secretive
 from dixis_tui.context import Context
 from dixis_tui.host import Completed, HostError, HungError, join
 from dixis_tui.journal import SWITCHED
@@ -202,8 +203,8 @@ def target_env(ctx: Context, text: str) -> dict[str, str]:
 
 
 def shown_changes(changes: Mapping[str, str]) -> list[str]:
-    """Changes of `.env` as a preview shows them, the password left out."""
-    return [f"{key}={'•••' if 'PASSWORD' in key else envfile.quoted(value)}" for key, value in changes.items()]
+    """Changes of `.env` as a preview shows them, secrets left out."""
+    return [f"{key}={'•••' if secretive(key, value) else envfile.quoted(value)}" for key, value in changes.items()]
 
 
 @contextmanager

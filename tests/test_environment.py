@@ -10,6 +10,7 @@ import pytest
 from dixis_tui import cutover, laravel, rollback
 from dixis_tui.context import Context
 from dixis_tui.model import DixisError, Outcome
+from dixis_tui.redact import Redactor
 from dixis_tui.sandbox import RunningServer
 from tests.data_path import Driver, make_config
 
@@ -88,3 +89,20 @@ def test_a_saved_copy_that_is_gone_stops_nobody_who_has_put_the_settings_back_by
     shop.env.write_bytes(b"DB_CONNECTION=sqlite\nDB_DATABASE=/srv/shop.sqlite\n")
     assert any("does not lead to MySQL and was left as it is" in line for line in shop.back().evidence)
     assert shop.env.read_bytes() == b"DB_CONNECTION=sqlite\nDB_DATABASE=/srv/shop.sqlite\n"
+
+
+def test_no_secret_among_the_keys_for_env_is_shown(shop: Shop) -> None:
+    keys = {
+        "DB_PASS": "one1",
+        "AWS_SECRET": "two2",
+        "REDIS_URL": "redis://u:three3@h/0",
+        "MYSQL_ATTR_SSL_CA": "/ca.pem",
+    }
+    app = shop.ctx.config.app.model_copy(update={"database_env": keys})
+    config = shop.ctx.config.model_copy(update={"app": app})
+    ctx = replace(shop.ctx, config=config)
+    shown = "\n".join(laravel.shown_changes(laravel.target_env(ctx, laravel.read_env(ctx))))
+    assert "MYSQL_ATTR_SSL_CA=/ca.pem" in shown
+    for secret in ("one1", "two2", "three3"):
+        assert secret not in shown
+        assert secret not in Redactor(config).text(f"artisan said: {keys}")

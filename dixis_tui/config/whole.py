@@ -75,7 +75,8 @@ class Config(Section):
 
     def known_secrets(self) -> Iterator[str]:
         """Every secret resolved so far, for the redactor."""
-        return (secret.known for secret in self._secrets().values() if secret.known)
+        yield from (secret.known for secret in self._secrets().values() if secret.known)
+        yield from self.app.secrets()
 
     def ask_for_secrets(self) -> None:
         """Ask now for what would be prompted for later: once the console has the terminal, nothing else can."""

@@ -16,6 +16,7 @@ from dixis_tui.context import Context
 from dixis_tui.host import Completed, Host, join
 from dixis_tui.journal import CONFIRMED
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed, warned
+from dixis_tui.phrase import counted
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.step import Step
 
@@ -158,7 +159,7 @@ def compare_command(ctx: Context, assets: Assets) -> list[str]:
 
 def mode_commands(ctx: Context, assets: Assets) -> list[list[str]]:
     """The commands that set owner and modes on the host, where they differ; each prints what it changes."""
-    folder = destination(ctx, assets)
+    folder = destination(ctx, assets).rstrip("/") + "/"  # find does not follow a link without it
     commands = []
     user, _, group = assets.owner.partition(":")
     if assets.owner:
@@ -174,6 +175,11 @@ def mode_commands(ctx: Context, assets: Assets) -> list[list[str]]:
 def files_below(folder: Path) -> list[Path]:
     """Every file below a folder, links included, sorted."""
     return sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
+
+
+def files_and_folders(folder: Path) -> list[Path]:
+    """Everything below a folder, sorted; links are not followed."""
+    return sorted(Path(root) / name for root, folders, names in os.walk(folder) for name in (*folders, *names))
 
 
 def look(host: Context, assets: Assets) -> rsync.Forecast:
@@ -205,7 +211,7 @@ def _backup(ctx: Context, assets: Assets) -> Outcome:
     archive = directory / name
     digest = backup.file_digest(archive)
     with backup.new_file(directory, f"{name}.txt") as path:
-        path.write_text("".join(f"{file}  {inside}\n" for inside, file in packed.files.items()), encoding="utf-8")
+        path.write_bytes(backup.listing(packed.files))
     with backup.new_file(directory, f"{name}.sha256") as path:
         path.write_text(f"{digest}  {name}\n", encoding="utf-8")
     return passed(
@@ -237,10 +243,27 @@ def _dry_run(ctx: Context, assets: Assets) -> Outcome:
     new, replaced, only = (
         sum(map(len, sets)) for sets in zip(*((o.new, o.replaced, o.only_there) for o in ahead), strict=True)
     )
-    return passed(
-        f"{new} new, {replaced} would replace another, {only} {fate}",
-        [*told[:SHOWN], *([f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else [])],
-    )
+    summary = f"{new} new, {replaced} would replace another, {only} {fate}"
+    lines = [*told[:SHOWN], *([f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else [])]
+    leaving = [line for path in files_and_folders(assets.source) if (line := _leaves(path, assets.source))]
+    if leaving:
+        return warned(
+            f"{summary}; {counted(len(leaving), 'link leads', 'links lead')} out of the folder",
+            [*leaving[:SHOWN], *lines],
+            [f"see {assets.source}: links are sent as they are, and the web server would serve what they name there"],
+        )
+    return passed(summary, lines)
+
+
+def _leaves(path: Path, folder: Path) -> str:
+    """What a link says that leads out of the folder; empty for anything else."""
+    if not path.is_symlink():
+        return ""
+    target = path.readlink()
+    inside = os.path.normpath(path.parent.relative_to(folder) / target)
+    if not target.is_absolute() and inside.split("/")[0] != "..":
+        return ""
+    return f"leads out: {path.relative_to(folder)} -> {target}"
 
 
 def _sync(ctx: Context, assets: Assets) -> Outcome:
@@ -308,7 +331,7 @@ def _delete(ctx: Context, assets: Assets) -> Outcome:
             [f"type {database}: the console asks for it; headless: dixis run --from {step} --database {database}"],
         )
     ctx.record(DELETING, {"words": typed, "files": len(names)})
-    done = fleet.each(ctx, lambda host: _rsync(host, delete_command(host, assets)).stdout.splitlines())
+    done = fleet.each(ctx, lambda host: _rsync(host, delete_command(host, assets)).stdout.split("\n"))
     removed = fleet.named(ctx, [[line for line in lines if line.startswith("*deleting")] for lines in done])
     return passed(f"{len(names)} files removed on the host, and kept aside there", removed[:SHOWN])
 
@@ -332,7 +355,7 @@ def _modes(ctx: Context, assets: Assets) -> Outcome:
 
 
 def _compare(ctx: Context, assets: Assets) -> Outcome:
-    done = fleet.each(ctx, lambda host: _rsync(host, compare_command(host, assets)).stdout.splitlines())
+    done = fleet.each(ctx, lambda host: _rsync(host, compare_command(host, assets)).stdout.split("\n"))
     different = fleet.named(ctx, [[line for line in lines if line.strip()] for lines in done])
     count = len(files_below(assets.source))
     if different:
@@ -347,8 +370,11 @@ def _compare(ctx: Context, assets: Assets) -> Outcome:
 
 def _listed(host: Host, folder: str) -> dict[str, int]:
     """Every file below a folder of a host, by path below it, with its size; links count as what they lead to."""
-    done = host.run(["find", "-L", folder, "-type", "f", "-printf", "%s %P\\0"], timeout=DAY)
-    lines = done.check(f"Listing {folder} on {host.name}").stdout.split("\0")
+    done = host.run(["env", "LC_ALL=C", "find", "-L", folder, "-type", "f", "-printf", "%s %P\\0"], timeout=DAY)
+    # A link that leads in a circle is no file; what else find complains of may hide one.
+    if any("symbolic links" not in line and "loop" not in line for line in done.stderr.splitlines() or ["?"]):
+        done.check(f"Listing {folder} on {host.name}")
+    lines = done.stdout.split("\0")
     return {path: int(size) for size, _, path in (line.partition(" ") for line in lines if line)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -103,6 +103,15 @@ def archive(source: Path, destination: Path, stop: threading.Event) -> Packed:
             next_step="run the step again when nobody writes there",
         )
     return Packed(read_back, size)
+
+
+def listing(files: Mapping[str, str]) -> bytes:
+    """Checksums by name as sha256sum writes them, so that it can check them: names are bytes, and may have any."""
+    lines = []
+    for name, digest in files.items():
+        escaped = name.replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+        lines.append(f"{'' if escaped == name else chr(92)}{digest}  {escaped}\n")
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def file_digest(path: Path) -> str:

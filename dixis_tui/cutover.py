@@ -12,7 +12,7 @@ from dixis_tui import envfile, fleet, laravel, smoke, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
-from dixis_tui.journal import KEPT, SWITCHED, WENT_LIVE
+from dixis_tui.journal import KEPT, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, StoppedError, failed, passed, warned
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.step import Step
@@ -226,29 +226,33 @@ def _shown_commands(ctx: Context, commands: Sequence[str]) -> list[str]:
 
 def _workers_preview(ctx: Context) -> list[str]:
     return [
-        laravel.shown(ctx, "queue:restart"),
+        *fleet.lines(ctx, lambda host: [laravel.shown(host, laravel.RESTART)]),
         *fleet.lines(ctx, lambda host: _shown_commands(host, ctx.config.app.stop_workers)),
     ]
 
 
 def _stop_workers(ctx: Context) -> Outcome:
-    if laravel.ask(ctx, tables=()).driver in DRIVERS:
-        told = "the application is on MySQL already: queue:restart was not sent again"
-    else:
-        restarted = laravel.artisan(ctx, "queue:restart")
-        told = (
-            "queue workers end after their present job"
-            if restarted.returncode == 0
-            else "queue:restart is not available in this application"
-        )
+    def tell(host: Context) -> laravel.Refreshed:
+        if laravel.ask(host, tables=()).driver in DRIVERS:
+            return laravel.Refreshed(("on MySQL already: queue:restart was not sent again",), ())
+        return laravel.restart_workers(host)
+
+    told = fleet.each(ctx, tell)
     done = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.stop_workers))
+    deaf = fleet.named(ctx, [one.problems for one in told])
     problems = fleet.named(ctx, [one.problems for one in done])
-    evidence = [told, *fleet.named(ctx, [one.done for one in done])]
+    evidence = fleet.named(ctx, [(*one.done, *two.done) for one, two in zip(told, done, strict=True)])
     if problems:
         return failed(
             "not every worker could be stopped; the shop is open, on SQLite",
-            [*problems, *evidence],
+            [*problems, *deaf, *evidence],
             ["stop them by hand, or mend [app] stop_workers; then run this step again"],
+        )
+    if deaf:
+        return warned(
+            "queue workers could not be told to end; the shop is open, on SQLite",
+            [*deaf, *evidence],
+            ["see that no worker runs before you go on: one would write to the database that is left"],
         )
     if not ctx.config.app.stop_workers:
         evidence.append("[app] stop_workers names no command: whoever starts workers anew must be stopped by hand")
@@ -278,10 +282,10 @@ def _maintenance_preview(ctx: Context) -> list[str]:
 
 def _maintenance(ctx: Context) -> Outcome:
     before = [answer.down for answer in fleet.each(ctx, lambda host: laravel.ask(host, tables=()))]
-    closed = dict(zip((host.app_host.name for host in fleet.contexts(ctx)), before, strict=True))
+    closed = dict(zip(map(fleet.place, fleet.contexts(ctx)), before, strict=True))
 
     def open_again(host: Context) -> None:
-        if not closed[host.app_host.name]:
+        if not closed[fleet.place(host)] and laravel.ask(host, tables=()).down:
             laravel.go_up(host)
 
     told = fleet.each(ctx, laravel.go_down, undo=open_again)
@@ -358,19 +362,14 @@ def _switch_preview(ctx: Context) -> list[str]:
 
 def _switch(ctx: Context) -> Outcome:
     hosts = fleet.contexts(ctx)
-    kept = {
-        host.app_host.name
-        for host in hosts
-        for event in ctx.recorded(SWITCHED)
-        if event["path"] == laravel.saved_env_path(host) and event.get("host", ctx.app_host.name) == host.app_host.name
-    }
+    kept = {fleet.place(host) for host in hosts if laravel.saved(host)}
     texts = fleet.each(ctx, laravel.read_env)
     changes = [laravel.target_env(host, text) for host, text in zip(hosts, texts, strict=True)]
     if not kept:
         unsafe = _unchanged(ctx)
         if not unsafe.status.settled:
             return unsafe
-    fresh = [(h, t, c) for h, t, c in zip(hosts, texts, changes, strict=True) if h.app_host.name not in kept]
+    fresh = [(h, t, c) for h, t, c in zip(hosts, texts, changes, strict=True) if fleet.place(h) not in kept]
     already = [host.app_host.name for host, text, wanted in fresh if wanted.items() <= envfile.values(text).items()]
     if already:
         return failed(
@@ -383,27 +382,19 @@ def _switch(ctx: Context) -> Outcome:
             ],
         )
     for host, text, _ in fresh:
-        _save(host, text)
-    before = dict(zip((host.app_host.name for host in hosts), texts, strict=True))
+        laravel.note_caches(host)
+        laravel.save_env(host, text)
+    before = dict(zip(map(fleet.place, hosts), texts, strict=True))
     fleet.each(
         ctx,
-        lambda host: _write_env(host, before[host.app_host.name]),
-        undo=lambda host: host.app_host.write(laravel.env_path(host), before[host.app_host.name].encode()),
+        lambda host: _write_env(host, before[fleet.place(host)]),
+        undo=lambda host: _write_back(host, before[fleet.place(host)]),
     )
     told = [
         [f"copy kept: {laravel.saved_env_path(host)}", *laravel.shown_changes(wanted)]
         for host, wanted in zip(hosts, changes, strict=True)
     ]
     return passed(f"{ctx.config.app.env_file} leads to MySQL", fleet.named(ctx, told))
-
-
-def _save(host: Context, text: str) -> None:
-    """Keep a copy of the environment file beside it, and what it must be, before anything is switched."""
-    laravel.note_caches(host)
-    path, saved = laravel.env_path(host), laravel.saved_env_path(host)
-    host.app_host.copy(path, saved)
-    name = host.app_host.name
-    host.record(SWITCHED, {"path": saved, "sha256": laravel.digest(text), "environment": path, "host": name})
 
 
 def _write_env(host: Context, before: str) -> None:
@@ -417,6 +408,11 @@ def _write_env(host: Context, before: str) -> None:
             safe="the shop is closed, and the saved copy leads back",
             next_step="find out what else writes it; then run this step again, or the rollback",
         )
+
+
+def _write_back(host: Context, before: str) -> None:
+    if laravel.read_env(host) != before:
+        host.app_host.write(laravel.env_path(host), before.encode())
 
 
 def caches_preview(ctx: Context) -> list[str]:
@@ -504,6 +500,7 @@ def _open(ctx: Context) -> Outcome:
         WENT_LIVE,
         {
             "database": ctx.config.target.database,
+            "server": f"{ctx.config.target.host}:{ctx.config.target.port}",
             "snapshot": latest_snapshot(ctx).model_dump(mode="json"),
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
         },
@@ -513,7 +510,7 @@ def _open(ctx: Context) -> Outcome:
     except fleet.FleetError as error:
         raise DixisError(
             f"Not every web host could be opened: {error.what}",
-            safe=f"closed again where it had worked ({error.safe}); what was written meanwhile is on MySQL",
+            safe=f"closed again ({error.safe}); what was written meanwhile is on MySQL",
             next_step="mend artisan there and run this step again, take that host out of [[hosts]], or roll back",
         ) from error
     ctx.record("window-closed", {})

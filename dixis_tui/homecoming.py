@@ -17,10 +17,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import catalogue, normalise, structure, transfer
+from dixis_tui import belonging, catalogue, normalise, structure, transfer
 from dixis_tui.config import zone_of
 from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
+from dixis_tui.expressions import lower
 from dixis_tui.model import DixisError, Outcome, Progress, Status
 from dixis_tui.normalise import Form
 from dixis_tui.phrase import counted
@@ -48,7 +49,8 @@ Value = int | float | str | bytes | None
 class Brought:
     """Rows written into the copy, and those that were not because both sides had changed them.
 
-    grown: tables and columns that only the target has by now, or has no more.
+    grown: tables and columns that only the target has by now, or has no more. astray: of the conflicts, those whose row
+    belongs to one that SQLite has otherwise, or not at all.
     """
 
     inserted: int = 0
@@ -56,6 +58,7 @@ class Brought:
     deleted: int = 0
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     grown: list[str] = field(default_factory=list)
+    astray: int = 0
 
     @property
     def total(self) -> int:
@@ -85,15 +88,23 @@ def as_of(ctx: Context, snapshot: Snapshot) -> Context:
 def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brought:
     """Write what the target has otherwise than the cutover's snapshot into `live`, a copy of the database as it is now.
 
-    Raises HomecomingError when the copy is not whole or not equal to the target afterwards, DixisError when the target
-    does not answer.
+    Raises HomecomingError when the copy cannot be written, is not whole or not equal to the target afterwards,
+    DixisError when the target does not answer.
     """
+    try:
+        return _bring(ctx, step, snapshot, live)
+    except (sqlite3.Error, OSError) as error:
+        raise HomecomingError(f"The copy {live.path} cannot be made: {error}.") from error
+
+
+def _bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brought:
     tables = _tables(as_of(ctx, snapshot))
     brought = Brought()
     # Where nobody wrote to the database since the snapshot, no row can have been changed on both sides.
     sure = live.sha256 == snapshot.sha256 or live.mark == snapshot.mark
     with closing(sqlite3.connect(live.path)) as copy:
         copy.text_factory = bytes
+        copy.execute("ATTACH ? AS before", (str(snapshot.path),))
         orphans = len(copy.execute("PRAGMA foreign_key_check").fetchall())
         copy.execute("BEGIN")
         triggers = _without_triggers(copy)
@@ -104,16 +115,22 @@ def bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Brough
         ):
             normalise.prepare(source)
             brought.grown = structure.grown(ctx, view)
-            for number, table in enumerate(tables, 1):
+            others = belonging.Others(copy)
+            for number, table in enumerate(belonging.parents_first(tables, lambda table: table.job.table), 1):
                 ctx.check_stop()
                 sides = Sides(source, view, thread, table, NO_HOUR_TWICE, SEGMENT_ROWS)
                 try:
-                    _Table(ctx, sides, source, copy, brought, sure=sure).bring()
-                except (sqlite3.Error, OverflowError) as error:
+                    _Table(ctx, sides, source, copy, brought, others, sure=sure).bring()
+                except (sqlite3.IntegrityError, OverflowError) as error:
                     raise HomecomingError(f"{table.name}: SQLite refuses a row from MySQL: {error}.") from error
                 if table.job.table.autoincrement:
                     _carry_number(copy, view, table.job.table.name, table.name)
                 ctx.progress(Progress(step, "tables compared", number, len(tables), "tables", note=str(brought)))
+        if not sure:
+            for one, key, row in belonging.put_back(copy, [table.job.table for table in tables]):
+                where = ", ".join(str(_plain(value)) for value in key)
+                brought.conflicts.append({"table": one, "key": where, "sqlite": _shown(row), "mysql": None})
+                brought.deleted -= 1
         for sql in triggers:
             copy.execute(sql.decode())
         copy.commit()
@@ -185,6 +202,7 @@ class _Table:
         source: sqlite3.Connection,
         copy: sqlite3.Connection,
         brought: Brought,
+        others: belonging.Others,
         *,
         sure: bool,
     ) -> None:
@@ -193,6 +211,7 @@ class _Table:
         self._source = source
         self._copy = copy
         self._brought = brought
+        self._others = others
         self._sure = sure
         self._table = sides.table.job.table
         self._name = f"main.{catalogue.name(self._table.name)}"
@@ -216,7 +235,11 @@ class _Table:
                 changed |= some_changed
                 gone += some_gone
                 fresh += some_fresh
+        if not self._sure and self._sides.table.keyed:
+            fresh = self._rooted(fresh)
+            changed = {where: values for where, values in changed.items() if self._stays(where, values, fresh)}
         self._write(changed, gone, fresh)
+        self._others.done.add(lower(self._table.name))
         self._brought.updated += len(changed)
         self._brought.deleted += len(gone)
         self._brought.inserted += len(fresh)
@@ -271,6 +294,29 @@ class _Table:
         wanted = None if theirs is None else self._values(theirs)
         if not _alike(now, wanted):
             self._conflict(str(key), _shown(now), _shown(wanted))
+            if self._row(self._source, key) is None:
+                self._others.taken.setdefault(lower(self._table.name), set()).add(key)
+        return False
+
+    # Rows that belong to others
+
+    def _rooted(self, fresh: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
+        """Those of the new rows that belong to the rows they belong to on the target; the others are conflicts."""
+        staying = list(fresh)
+        while astray := [row for row in staying if self._others.astray(self._table, row, staying)]:
+            staying = [row for row in staying if row not in astray]
+            for row in astray:
+                self._conflict(str(row[self._sides.table.column]), None, _shown(row))
+            self._brought.astray += len(astray)
+        return staying
+
+    def _stays(self, where: str, values: Mapping[str, Value], fresh: Sequence[Mapping[str, Value]]) -> bool:
+        """Whether a changed row belongs to what it belongs to on the target; else it is a conflict."""
+        if not self._others.astray(self._table, values, fresh):
+            return True
+        key = where.rpartition(" = ")[2]
+        self._conflict(key, _shown(self._row(self._copy, int(key))), _shown(values))
+        self._brought.astray += 1
         return False
 
     def _row(self, connection: sqlite3.Connection, key: int) -> dict[str, Value] | None:
@@ -402,4 +448,7 @@ def told(brought: Brought) -> Iterator[str]:
     yield from (
         f"{table}: {counted(count, 'row was', 'rows were')} changed on both sides" for table, count in tables.items()
     )
+    if brought.astray:
+        belong = counted(brought.astray, "row of these belongs", "rows of these belong")
+        yield f"{belong} to a row that SQLite has given to somebody else since, or has no more"
     yield from brought.grown

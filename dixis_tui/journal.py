@@ -39,12 +39,13 @@ from dixis_tui.model import HELD, DixisError, Outcome, Status
 
 # The application is being led to the target: data names the copy of its environment file that leads back.
 SWITCHED = "application-switched"
-# Traffic is let in on the target: data names the database, which from then on may hold what customers wrote, the
-# snapshot it then held, and the time (ISO 8601 UTC).
+# Traffic is let in on the target: data names the server and its database, which from then on may hold what customers
+# wrote, the snapshot it then held, and the time (ISO 8601 UTC).
 WENT_LIVE = "went-live"
-# What customers wrote there since is in SQLite again: data says how many such times are settled by then.
+# What customers wrote there since is in SQLite again: data names the database it came from.
 CAME_HOME = "came-home"
-# The database with these rows is about to take its place: data has its SHA-256, and what is in it, in words.
+# The database with these rows is about to take its place: data has its SHA-256, where they came from, and what is in
+# it, in words.
 PLACING = "home-placing"
 # The old database is about to be made read-only: data has its path and the mode it had.
 KEPT = "source-kept"

@@ -9,12 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from dixis_tui import envfile
+from dixis_tui.config.application import secretive
 from dixis_tui.context import Context
 from dixis_tui.host import Completed, HostError, HungError, join
+from dixis_tui.journal import SWITCHED
 from dixis_tui.model import DixisError, Outcome, failed, passed
 
 TRIAL_ENV = ".env.dixis"
@@ -23,6 +26,10 @@ NO_CONFIG_CACHE = "APP_CONFIG_CACHE=bootstrap/cache/dixis-no-config.php"
 
 # Told its size, artisan does not ask `stty`, in whose environment every value of .env would stand, passwords too.
 SIZE = ("COLUMNS=120", "LINES=50")
+
+RESTART = "queue:restart"
+# How artisan says that it has no such command.
+UNKNOWN = re.compile(r"is not defined|no commands defined")
 
 # A cached configuration was found on a host; data names it.
 CACHED = "configuration-was-cached"
@@ -128,9 +135,42 @@ def env_path(ctx: Context) -> str:
     return join(ctx.config.app.root, ctx.config.app.env_file)
 
 
+def saved(ctx: Context) -> Mapping[str, Any] | None:
+    """What was recorded when the application on this host was switched, this time; None when it was not."""
+    name = ctx.app_host.name
+    return next(
+        (
+            event
+            for event in ctx.recorded(SWITCHED)
+            if event["path"].endswith(_saved_suffix(ctx))
+            and event.get("environment", env_path(ctx)) == env_path(ctx)
+            and event.get("host", name) == name
+        ),
+        None,
+    )
+
+
+def _saved_suffix(ctx: Context) -> str:
+    """What the name of the saved copy ends with; each try after a rollback has its own."""
+    return f".before-mysql-{ctx.run_id}-{len(ctx.recorded('rolled-back')) + 1}"
+
+
 def saved_env_path(ctx: Context) -> str:
-    """Where the environment file from before the cutover is kept on the host; each try after a rollback has its own."""
-    return f"{env_path(ctx)}.before-mysql-{ctx.run_id}-{len(ctx.recorded('rolled-back')) + 1}"
+    """Where the environment file from before the cutover is kept on the host, once it is kept."""
+    event = saved(ctx)
+    return str(event["path"]) if event else f"{env_path(ctx)}{_saved_suffix(ctx)}"
+
+
+def save_env(ctx: Context, text: str) -> None:
+    """Keep a copy of the environment file, and write down what it must be, before anything is switched.
+
+    It lies beside the file itself, not beside a link to it: a deployment puts a new folder in the application's place.
+    """
+    name = ctx.app_host.name
+    done = ctx.app_host.run(["realpath", "--", env_path(ctx)]).check(f"Following {env_path(ctx)} on {name}")
+    path = done.stdout.rstrip("\n") + _saved_suffix(ctx)
+    ctx.app_host.copy(env_path(ctx), path)
+    ctx.record(SWITCHED, {"path": path, "sha256": digest(text), "environment": env_path(ctx), "host": name})
 
 
 def read_env(ctx: Context) -> str:
@@ -163,8 +203,8 @@ def target_env(ctx: Context, text: str) -> dict[str, str]:
 
 
 def shown_changes(changes: Mapping[str, str]) -> list[str]:
-    """Changes of `.env` as a preview shows them, the password left out."""
-    return [f"{key}={'•••' if 'PASSWORD' in key else envfile.quoted(value)}" for key, value in changes.items()]
+    """Changes of `.env` as a preview shows them, secrets left out."""
+    return [f"{key}={'•••' if secretive(key, value) else envfile.quoted(value)}" for key, value in changes.items()]
 
 
 @contextmanager
@@ -308,11 +348,17 @@ def cache_commands(ctx: Context) -> tuple[str, ...]:
     """The artisan commands after a change of `.env`."""
     setting = ctx.config.app.config_cache
     rebuild = setting == "cache" or (setting == "as-found" and _was_cached(ctx))
-    return ("config:clear", *(("config:cache",) if rebuild else ()), "cache:clear")
+    # Workers hear of their end through the cache, so behind its clearing.
+    return ("config:clear", *(("config:cache",) if rebuild else ()), "cache:clear", RESTART)
 
 
 def _was_cached(ctx: Context) -> bool:
-    return any(event["host"] == ctx.app_host.name for event in ctx.recorded(CACHED)) or _is_cached(ctx)
+    return _noted(ctx) or _is_cached(ctx)
+
+
+def _noted(ctx: Context) -> bool:
+    here = {"host": ctx.app_host.name, "root": ctx.config.app.root}
+    return any({**here, **event} == here for event in ctx.recorded(CACHED))
 
 
 def _is_cached(ctx: Context) -> bool:
@@ -321,9 +367,8 @@ def _is_cached(ctx: Context) -> bool:
 
 def note_caches(ctx: Context) -> None:
     """Write down that a cached configuration was found, before it is removed: it is built anew afterwards."""
-    known = {event["host"] for event in ctx.recorded(CACHED)}
-    if ctx.app_host.name not in known and _is_cached(ctx):
-        ctx.record(CACHED, {"host": ctx.app_host.name})
+    if not _noted(ctx) and _is_cached(ctx):
+        ctx.record(CACHED, {"host": ctx.app_host.name, "root": ctx.config.app.root})
 
 
 @dataclass(frozen=True)
@@ -347,19 +392,36 @@ def refresh_caches(ctx: Context) -> Refreshed:
     ctx.app_host.remove(join(ctx.config.app.root, "bootstrap/cache/config.php"))
     was_down = _is_down(ctx)
     for name in commands:
-        try:
-            ended = artisan(ctx, name)
-        except HungError as error:
-            problems.append(f"php artisan {name}: {error.what}")
-            continue
-        words = (ended.stderr or ended.stdout).strip().splitlines()
-        text = f"php artisan {name}: " + ("done" if ended.returncode == 0 else f"failed: {' / '.join(words[-3:])}")
-        (done if ended.returncode == 0 else problems).append(text)
+        told, good = _told(ctx, name)
+        (done if good else problems).append(told)
     restarted = run_commands(ctx, ctx.config.app.restart)
     if was_down and _is_down(ctx) is False:
         go_down(ctx)
         done.append("maintenance was kept in the cache that was cleared: set again")
     return Refreshed((*done, *restarted.done), (*problems, *restarted.problems))
+
+
+def _told(ctx: Context, name: str, timeout: float | None = None) -> tuple[str, bool]:
+    """Run an artisan command; what there is to tell, and whether it went well."""
+    try:
+        ended = artisan(ctx, name, timeout=timeout)
+    except HungError as error:
+        return f"php artisan {name}: {error.what}", False
+    if ended.returncode == 0:
+        return f"php artisan {name}: done", True
+    words = (ended.stderr.strip() or ended.stdout.strip()).splitlines()[-3:]
+    if name == RESTART and any(UNKNOWN.search(line) for line in words):
+        return f"php artisan {name}: this application has no queue", True
+    return f"php artisan {name}: failed: {' / '.join(words)}", False
+
+
+def restart_workers(ctx: Context, timeout: float | None = None) -> Refreshed:
+    """Have every queue worker end after its present job: it has its settings and its connection in memory.
+
+    It hears of it through the cache, so on each host and before the database that may hold the cache is left.
+    """
+    told, good = _told(ctx, RESTART, timeout)
+    return Refreshed((told,), ()) if good else Refreshed((), (told,))
 
 
 def _is_down(ctx: Context) -> bool | None:

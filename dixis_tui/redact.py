@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from dixis_tui.config import Config
 from dixis_tui.model import Example, Finding, Outcome
 
 MARK = "•••"
+# Laravel's reader of .env quotes what it does not understand there, and that may be a secret.
+UNREAD = re.compile(r"(Failed to parse dotenv file\. Encountered .*? at ).*")
 
 
 class Redactor:
@@ -17,7 +21,7 @@ class Redactor:
     def text(self, text: str) -> str:
         for secret in self._config.known_secrets():
             text = text.replace(secret, MARK)
-        return text
+        return UNREAD.sub(rf"\1[{MARK}]", text)
 
     def lines(self, lines: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(self.text, lines))

@@ -6,16 +6,19 @@ rows that were written to the target after the cutover; what was there is set as
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import backup, cutover, fleet, homecoming, laravel
+from dixis_tui import backup, cutover, envfile, fleet, homecoming, laravel
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import Host, HostError, join
-from dixis_tui.journal import CAME_HOME, KEPT, PLACING, SWITCHED, WENT_LIVE
+from dixis_tui.journal import CAME_HOME, KEPT, PLACING, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, Status, StoppedError, failed, passed, warned
 from dixis_tui.source import (
     DamagedError,
@@ -24,6 +27,7 @@ from dixis_tui.source import (
     digest,
     examine,
     located,
+    mark,
     real_path,
     snapshot_now,
     sound,
@@ -35,6 +39,11 @@ from dixis_tui.step import Phase, Step
 WAL_FLAG = 18
 # The files of a database; the first one is moved first and put back last, so that it is there only with the others.
 PARTS = ("", "-wal", "-shm", "-journal")
+WORKERS_SECONDS = 15.0
+# Ends the name of a file that is about to take the database's place.
+FRESH = ".new"
+# How often a copy is made anew because somebody has written to the database meanwhile.
+ATTEMPTS = 3
 # What is left to do by a person, by words of what was told.
 OPEN_ENDS = {
     "changed on both sides": "decide about the rows that both sides have changed, and write them by hand",
@@ -60,6 +69,7 @@ def phase(config: Config) -> Phase:
                     ctx,
                     lambda host: [
                         laravel.shown(host, "down"),
+                        laravel.shown(host, laravel.RESTART),
                         *(f"{host.app_host.name}: {text}" for text in ctx.config.app.stop_workers),
                     ],
                 ),
@@ -116,7 +126,7 @@ def phase(config: Config) -> Phase:
 
 def _maintenance(ctx: Context) -> Outcome:
     told = fleet.each(ctx, _closed)
-    stopped = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.stop_workers))
+    stopped = fleet.each(ctx, _stopped)
     problems = fleet.named(ctx, [[*one[1], *workers.problems] for one, workers in zip(told, stopped, strict=True)])
     evidence = fleet.named(ctx, [[one[0], *workers.done] for one, workers in zip(told, stopped, strict=True)])
     if problems:
@@ -126,6 +136,14 @@ def _maintenance(ctx: Context) -> Outcome:
             ["going on: the next steps mend the application; see that no worker runs"],
         )
     return passed("the application is in maintenance mode", evidence)
+
+
+def _stopped(ctx: Context) -> laravel.Refreshed:
+    """End the workers on a host: one that goes on would write to the database that is left."""
+    # Through a cache on a server that does not answer nobody hears it, and nobody waits for that.
+    ending = laravel.restart_workers(ctx, min(ctx.config.app.timeout, WORKERS_SECONDS))
+    stopped = laravel.run_commands(ctx, ctx.config.app.stop_workers)
+    return laravel.Refreshed((*ending.done, *stopped.done), (*ending.problems, *stopped.problems))
 
 
 def _closed(ctx: Context) -> tuple[str, list[str]]:
@@ -157,7 +175,7 @@ def _database_preview(ctx: Context) -> list[str]:
         *(
             f"bring home the rows written to {one['database']} since {one['at']}: into a copy, which is checked and"
             " compared before it takes the database's place"
-            for one in owed[-1:]
+            for one in reversed(owed)
         ),
     ]
 
@@ -166,8 +184,11 @@ def _writable_again(ctx: Context) -> list[str]:
     """Give the database back the mode it had before the cutover made it read-only; what was done."""
     path, host = ctx.config.source.path, source_host(ctx)
     kept = [event for event in ctx.recorded(KEPT) if event["path"] == path]
-    facts = host.stat(path)
-    if not kept or facts is None or facts.mode & 0o222:
+    try:
+        facts = host.stat(path) if kept else None
+    except HostError:
+        return []  # it is told where the database is examined
+    if facts is None or facts.mode & 0o222:
         return []
     mode = f"{int(kept[-1]['mode']):o}"
     host.run(["chmod", mode, "--", path]).check(f"Making {path} writable again")
@@ -188,30 +209,32 @@ def _whole_database(ctx: Context, path: str, host: Host) -> Outcome:
         outcome = passed("the SQLite database is whole", [f"{path} on {host.name}: integrity_check ok"], rows=rows)
     except DamagedError as error:
         outcome = _restore(ctx, error)
-    except SourceError as error:
-        return warned(
+    except (SourceError, HostError) as error:
+        # Without the link to the host nothing can be done; else the application is asked in the end.
+        host.run(["true"], timeout=30).check("Reaching the host")
+        outcome = warned(
             "the SQLite database could not be examined; it was not touched",
             [error.what],
-            ["the last step asks the application what it reads from it", error.next_step],
+            ["the last step asks the application what it reads from it", *filter(None, [error.next_step])],
         )
     return _with_rows_home(ctx, outcome)
 
 
-def _lives(ctx: Context) -> list[Mapping[str, Any]]:
-    """The times the shop went live on the target."""
-    return [event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event]
-
-
 def _owed(ctx: Context) -> list[Mapping[str, Any]]:
-    """Those of them whose rows have not come home yet."""
-    settled = max((int(event["settled"]) for event in ctx.recorded(CAME_HOME)), default=0)
-    return _lives(ctx)[settled:]
+    """The last time the shop went live on each database whose rows have not come home yet, oldest first.
+
+    A database the shop has run on is never written by a later cutover, so each holds the rows of one time only.
+    """
+    home = {event["database"] for event in ctx.recorded(CAME_HOME)}
+    lives = {event["database"]: event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event}
+    return [event for database, event in lives.items() if database not in home]
 
 
 def _begun(ctx: Context) -> Mapping[str, Any] | None:
-    """What was recorded when the rows of this time were about to take the database's place; None when they were not."""
-    placed = [event for event in ctx.recorded(PLACING) if event["settled"] == len(_lives(ctx))]
-    return placed[-1] if placed and _owed(ctx) else None
+    """What was recorded when rows were about to take the database's place, and have not come home since; else None."""
+    owed = {event["database"] for event in _owed(ctx)}
+    placed = ctx.recorded(PLACING)[-1:]
+    return placed[0] if placed and placed[0]["database"] in owed else None
 
 
 def owes(ctx: Context) -> str:
@@ -226,25 +249,33 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
     if not owed:
         told = (*outcome.evidence, "the shop was not open on MySQL: there is nothing to bring home")
         return outcome.model_copy(update={"evidence": told})
-    since = str(owed[-1]["at"])
+    # The latest first: SQLite is still as that cutover found it, so that its rows come home exactly.
+    for life in reversed(owed):
+        outcome = _with_rows_of(ctx, life, outcome)
+    return outcome
+
+
+def _with_rows_of(ctx: Context, life: Mapping[str, Any], outcome: Outcome) -> Outcome:
+    """The outcome, with what became of the rows written that time."""
     try:
-        evidence = _bring_home(ctx, located(ctx, Snapshot.model_validate(owed[-1]["snapshot"])))
+        evidence = _bring_home(_as_it_was(ctx, life), life)
     except StoppedError:
         raise
-    except DixisError as error:
+    except Exception as error:  # the way back does not hang on it, whatever it is
+        told = error.lines() if isinstance(error, DixisError) else [f"{type(error).__name__}: {error}"]
+        lost = f"rows written to MySQL since {life['at']} were not brought home, and stay there"
         return warned(
-            f"rows written to MySQL since {since} were not brought home, and stay there",
-            [*outcome.evidence, *error.lines()],
+            lost if outcome.status is not Status.WARN else f"{outcome.summary}; {lost}",
+            [*outcome.evidence, *told],
             [
                 *outcome.remedy,
-                "keep that MySQL database as it is; nothing in it is changed",
+                f"keep that MySQL database, {life['database']}, as it is; nothing in it is changed",
                 "once it answers: dixis rollback --recover brings them home",
             ],
             **outcome.facts,
         )
-    ctx.record(CAME_HOME, {"settled": len(_lives(ctx)), "told": evidence})
+    ctx.record(CAME_HOME, {"database": life["database"], "told": evidence})
     remedy = [way for word, way in OPEN_ENDS.items() if any(word in line for line in evidence)]
-    rows = examine(source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     status = Status.WARN if remedy else outcome.status
     return outcome.model_copy(
         update={
@@ -252,13 +283,43 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
             "summary": f"{outcome.summary}; {evidence[0]}",
             "evidence": (*outcome.evidence, *evidence),
             "remedy": (*outcome.remedy, *remedy),
-            "facts": {**outcome.facts, "rows": rows},
+            "facts": {**outcome.facts, **_counted(ctx)},
         }
     )
 
 
-def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
-    """Bring home what the target has otherwise than that snapshot; what was done, in lines for people."""
+def _counted(ctx: Context) -> dict[str, Any]:
+    """The facts of a database that has changed; none where it cannot be asked just now."""
+    try:
+        rows = examine(
+            source_host(ctx), ctx.config.source.path, ctx.config.validation.probe_tables, php=ctx.config.app.php
+        )
+    except (SourceError, HostError) as error:
+        ctx.say(error.what)
+        return {"rows": None}
+    return {"rows": rows}
+
+
+def _as_it_was(ctx: Context, life: Mapping[str, Any]) -> Context:
+    """The context with the database the shop was live on, whichever one the configuration names by now.
+
+    Compared with another one, every row would count as deleted. Raises DixisError for another server.
+    """
+    target = ctx.config.target
+    now, then = f"{target.host}:{target.port}", life.get("server")
+    if then not in (None, now):
+        raise DixisError(
+            f"The shop was live on the server {then}, and [target] names {now}.",
+            safe="the SQLite database was not touched",
+            next_step=f"have [target] host and port lead to {then} again, then: dixis rollback --recover",
+        )
+    section = target.model_copy(update={"database": life["database"]})
+    return replace(ctx, config=ctx.config.model_copy(update={"target_section": section}))
+
+
+def _bring_home(ctx: Context, life: Mapping[str, Any]) -> list[str]:
+    """Bring home what the target has otherwise than the snapshot of that time; what was done, in lines for people."""
+    snapshot = located(ctx, Snapshot.model_validate(life["snapshot"]))
     if not sound(snapshot):
         raise DixisError(
             f"The snapshot the shop went live with, {snapshot.path}, is gone or changed.",
@@ -267,10 +328,13 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
         )
     path, host = ctx.config.source.path, source_host(ctx)
     placed = _begun(ctx)
-    if placed and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout:
+    if (
+        placed
+        and placed["database"] == life["database"]
+        and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout
+    ):
         return [*placed["told"], "it was there already: an earlier try was cut off just then"]
-    live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
-    brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
+    live, brought = _brought(ctx, snapshot)
     evidence = list(homecoming.told(brought))
     if brought.conflicts:
         kept = ctx.run_dir / f"conflicts-{backup.stamp()}.jsonl"
@@ -279,54 +343,118 @@ def _bring_home(ctx: Context, snapshot: Snapshot) -> list[str]:
     if brought.total:
         if host.read(path, WAL_FLAG, 1) == b"\2":
             homecoming.log_ahead(live.path)
-        suffix = f"before-home-{backup.stamp()}"
-        placing = {"settled": len(_lives(ctx)), "sha256": digest(live.path, ctx.stop), "suffix": suffix}
+        suffix = _suffix(ctx, "before-home")
+        placing = {"database": life["database"], "sha256": digest(live.path, ctx.stop), "suffix": suffix}
         ctx.record(PLACING, {**placing, "told": evidence})
         evidence += _replace(ctx, live.path, suffix)
         evidence.append(f"{path} on {host.name} is the checked copy with these rows")
     return evidence
 
 
+def _brought(ctx: Context, snapshot: Snapshot) -> tuple[Snapshot, homecoming.Brought]:
+    """A copy of the database as it is, with what the target has otherwise than that snapshot, and what that was.
+
+    Who writes to the database meanwhile is not in the copy, which is then made anew. Raises DixisError when that never
+    ends.
+    """
+    for _ in range(ATTEMPTS):
+        live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
+        try:
+            brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
+            if not brought.total or mark(source_host(ctx), ctx.config.source.path) == live.mark:
+                return live, brought
+        except BaseException:
+            live.path.unlink(missing_ok=True)
+            raise
+        live.path.unlink()
+        ctx.say("the SQLite database was written while rows were brought home; once more")
+    raise DixisError(
+        f"{ctx.config.source.path} was written each of {ATTEMPTS} times while rows were brought home.",
+        safe="it was not replaced, so what was written is there",
+        next_step="find who writes although the shop is closed: workers, scheduled tasks; dixis rollback --recover",
+    )
+
+
 def _set_back(ctx: Context) -> None:
     """Where an earlier try was cut off with the database set aside and nothing in its place, put it back."""
     host = source_host(ctx)
     begun = _begun(ctx)
-    if begun is None or host.stat(ctx.config.source.path) is not None:
+    if begun is None:
         return
+    try:
+        gone = host.stat(ctx.config.source.path) is None
+    except HostError:
+        return  # what cannot be looked at is there
+    if gone:
+        _put_back_parts(host, real_path(host, ctx.config.source.path), begun["suffix"])
+
+
+def _suffix(ctx: Context, why: str) -> str:
+    """An end for the name of a file that is set aside, which no other one has."""
+    host, base = source_host(ctx), f"{why}-{backup.stamp()}"
     path = real_path(host, ctx.config.source.path)
-    for part in reversed(PARTS):
-        kept = f"{path}{part}.{begun['suffix']}"
-        if host.stat(kept) is not None:
-            host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
+    names = (f"{base}-{number}" if number else base for number in itertools.count())
+    return next(name for name in names if host.stat(f"{path}.{name}") is None)
 
 
 def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
-    """Put a file in the database's place with the mode and owner it had; what was there is kept beside it."""
+    """Put a file in the database's place with the mode and owner it had; what was there is kept beside it.
+
+    The file lies beside the database, whole and with its owner, before anything is moved: without room for it, say, the
+    database is not touched.
+    """
     host = source_host(ctx)
     path = real_path(host, ctx.config.source.path)
+    fresh = f"{path}.{suffix}{FRESH}"
+    facts = host.stat(path)
+    # Its mode and owner are those of the file it replaces, else the owner of its folder.
+    like = path if facts and not facts.is_dir else path.rpartition("/")[0]
+    told = []
+    try:
+        host.store(file, fresh, mode=0o660)
+        host.run(["chown", f"--reference={like}", "--", fresh])
+        there, wanted = host.stat(fresh), host.stat(like)
+        if there and wanted and (there.uid, there.gid) != (wanted.uid, wanted.gid):
+            after = like if like != path else f"{path}.{suffix}"
+            owned = shlex.join(["chown", f"--reference={after}", "--", path])
+            told.append(f"NOT given its owner: as root on {host.name}, run: {owned}")
+        if like == path:
+            host.run(["chmod", f"--reference={like}", "--", fresh]).check("Setting the mode of the restored database")
+    except DixisError:
+        host.remove(fresh)
+        raise
+    try:
+        kept = _set_aside(host, path, suffix)
+        host.run(["mv", "-fT", "--", fresh, path]).check("Putting the database in its place")
+    except DixisError:
+        _put_back_parts(host, path, suffix)
+        raise
+    return [*(f"kept: {one}" for one in kept), *told]
+
+
+def _set_aside(host: Host, path: str, suffix: str) -> list[str]:
+    """Move the files of the database aside; their new names."""
     kept = []
-    existed = host.stat(path) is not None
     for part in PARTS:
         if host.stat(path + part) is not None:
-            host.run(["mv", "-fT", "--", path + part, f"{path}{part}.{suffix}"]).check("Setting a file aside")
-            kept.append(f"kept: {path}{part}.{suffix}")
-    host.store(file, path, mode=0o660)
-    # Its mode and owner are those of the file it replaces, else the owner of its folder.
-    like = f"{path}.{suffix}" if existed else path.rpartition("/")[0]
-    owned = ["chown", f"--reference={like}", "--", path]
-    host.run(owned)
-    there, wanted = host.stat(path), host.stat(like)
-    if there and wanted and (there.uid, there.gid) != (wanted.uid, wanted.gid):
-        kept.append(f"NOT given its owner: as root on {host.name}, run: {shlex.join(owned)}")
-    if existed:
-        host.run(["chmod", f"--reference={like}", "--", path]).check("Setting the mode of the restored database")
+            kept.append(f"{path}{part}.{suffix}")
+            host.run(["mv", "-fT", "--", path + part, kept[-1]]).check("Setting a file aside")
     return kept
+
+
+def _put_back_parts(host: Host, path: str, suffix: str) -> None:
+    """Move the files of the database that were set aside back to their place."""
+    for part in reversed(PARTS):
+        kept = f"{path}{part}.{suffix}"
+        if host.stat(kept) is not None:
+            host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
+    host.remove(f"{path}.{suffix}{FRESH}")
 
 
 def _restore(ctx: Context, reason: SourceError) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     snapshot = _newest_snapshot(ctx)
-    kept = _replace(ctx, snapshot.path, f"damaged-{backup.stamp()}")
+    kept = _replace(ctx, snapshot.path, _suffix(ctx, "damaged"))
     rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     return warned(
         f"the SQLite database was restored from the snapshot of {snapshot.taken_at}",
@@ -353,15 +481,9 @@ def _newest_snapshot(ctx: Context) -> Snapshot:
     )
 
 
-def _saved(host: Context) -> Mapping[str, Any] | None:
-    """What was recorded when the application on this host was switched, this time; None when it was not."""
-    path, name = laravel.saved_env_path(host), host.app_host.name
-    return next((e for e in host.recorded(SWITCHED) if e["path"] == path and e.get("host", name) == name), None)
-
-
 def _environment_preview(ctx: Context) -> list[str]:
     def shown(host: Context) -> list[str]:
-        path, saved = laravel.env_path(host), _saved(host)
+        path, saved = laravel.env_path(host), laravel.saved(host)
         if saved is None:
             return [f"{host.app_host.name}: {path} was not switched by this run: it is left as it is"]
         return [f"{host.app_host.name}: put {saved['path']} back as {path}, keeping what is there now beside it"]
@@ -372,7 +494,7 @@ def _environment_preview(ctx: Context) -> list[str]:
 def _environment(ctx: Context) -> Outcome:
     def put_back(host: Context) -> list[str]:
         host.app_host.remove(join(host.config.app.root, laravel.TRIAL_ENV))
-        saved = _saved(host)
+        saved = laravel.saved(host)
         return [] if saved is None else _put_back(host, laravel.env_path(host), saved)
 
     told = fleet.each(ctx, put_back)
@@ -382,20 +504,34 @@ def _environment(ctx: Context) -> Outcome:
 
 
 def _put_back(ctx: Context, path: str, saved: Mapping[str, Any]) -> list[str]:
+    """Put the saved file back, byte for byte. One that is gone does not matter where the settings lead back already."""
     host = ctx.app_host
-    old = host.read(saved["path"]).decode("utf-8")
-    if laravel.digest(old) != saved["sha256"]:
-        raise DixisError(
-            f"{saved['path']} on {host.name} is not the file that was saved before the cutover.",
-            safe=f"{path} was not touched",
-            next_step="find out who changed it; put the right one there, then run this step again",
-        )
-    if laravel.digest(laravel.read_env(ctx)) == saved["sha256"]:
+    there = host.stat(path)
+    now = host.read(path) if there else b""
+    if _digest(now) == saved["sha256"]:
         return ["it already is the saved file, byte for byte"]
+    old = host.read(saved["path"]) if host.stat(saved["path"]) else b""
+    if _digest(old) != saved["sha256"]:
+        word = "changed since" if old else "gone"
+        driver = envfile.values(now.decode("utf-8", "replace")).get("DB_CONNECTION")
+        if there and driver not in cutover.DRIVERS:
+            return [f"the saved copy, {saved['path']}, is {word}; {path} does not lead to MySQL and was left as it is"]
+        raise DixisError(
+            f"The copy that was saved before the cutover, {saved['path']} on {host.name}, is {word}.",
+            safe=f"{path} was not touched",
+            next_step=f"put that file there, or the settings of SQLite into {path}; then run the rollback again",
+        )
+    if there is None:
+        host.copy(saved["path"], path)
+        return [f"put back: {saved['path']}; there was none"]
     kept = f"{path}.mysql-{backup.stamp()}"
     host.copy(path, kept)
-    host.write(path, old.encode())
+    host.write(path, old)
     return [f"put back: {saved['path']}", f"kept: {kept}"]
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _verify(ctx: Context) -> Outcome:

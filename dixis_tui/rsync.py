@@ -33,6 +33,7 @@ NEXT_STEPS = {
 }
 # A line of --itemize-changes: what happens to what kind of thing, which attributes differ, its name.
 ITEM = re.compile(r"([<>ch.*])([fdLDS])(\S{9}) (.*)")
+REMOVED = "*deleting   "
 PROGRESS = re.compile(
     r"\s*([\d,]+)\s+(\d+)%\s+\S+\s+(\d+):(\d\d):(\d\d)(?:\s+\(xfr#(\d+), (?:to|ir)-chk=(\d+)/(\d+)\))?\s*"
 )
@@ -126,9 +127,9 @@ def parse_items(text: str) -> Forecast:
     new: list[str] = []
     replaced: list[str] = []
     only_there: list[str] = []
-    for line in text.splitlines():
-        if line.startswith("*deleting"):
-            only_there.append(line.removeprefix("*deleting").strip())
+    for line in text.split("\n"):
+        if line.startswith(REMOVED):
+            only_there.append(line.removeprefix(REMOVED))
             continue
         found = ITEM.fullmatch(line)
         if found is None or found[2] == "d":

@@ -109,25 +109,38 @@ def passing(ctx: Context) -> Iterator[str]:
     It is Laravel's own way (`artisan down --secret`), without the secret on a command line: that goes into the flag's
     file on each host, and out of it at the end.
     """
-    flag = laravel.ask(ctx, tables=()).flag
-    if flag.driver != "file":
+    flags = fleet.each(ctx, lambda host: laravel.ask(host, tables=()).flag)
+    if any(flag.driver != "file" for flag in flags):
         raise DixisError(
             "Maintenance mode is kept in the cache, so nobody can be let through to try the addresses.",
             safe="the shop is still closed",
             next_step="set APP_MAINTENANCE_DRIVER=file, or waive this check and try the addresses once it is open",
         )
+    paths = {fleet.place(host): flag.path for host, flag in zip(fleet.contexts(ctx), flags, strict=True)}
     secret = secrets.token_hex(16)
-    before = fleet.each(ctx, lambda host: host.app_host.read(flag.path))
+    read = fleet.each(ctx, lambda host: host.app_host.read(paths[fleet.place(host)]))
+    before = dict(zip(paths, read, strict=True))
+
+    def let_through(host: Context) -> None:
+        text = json.dumps({**_settings(before[fleet.place(host)]), "secret": secret})
+        host.app_host.write(paths[fleet.place(host)], text.encode())
+
+    def close(host: Context) -> None:
+        host.app_host.write(paths[fleet.place(host)], before[fleet.place(host)])
+
     try:
-        fleet.each(
-            ctx,
-            lambda host: host.app_host.write(
-                flag.path, json.dumps({**json.loads(host.app_host.read(flag.path)), "secret": secret}).encode()
-            ),
-        )
+        fleet.each(ctx, let_through)
         expires = int(time.time()) + PASS_SECONDS
         mac = hmac.new(secret.encode(), str(expires).encode(), hashlib.sha256).hexdigest()
         yield base64.b64encode(json.dumps({"expires_at": expires, "mac": mac}).encode()).decode()
     finally:
-        for host, content in zip(fleet.contexts(ctx), before, strict=True):
-            host.app_host.write(flag.path, content)
+        fleet.each(ctx, close)
+
+
+def _settings(flag: bytes) -> dict[str, Any]:
+    """What stands in a flag's file; nothing where somebody has made an empty one, which closes the shop as well."""
+    try:
+        found = json.loads(flag)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -14,11 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dixis_tui import config
-from dixis_tui.model import DixisError
-from dixis_tui.ran import ran
-
-if TYPE_CHECKING:
-    import paramiko
 from dixis_tui.host import (
     BLOCK,
     TEMPORARY,
@@ -32,12 +27,25 @@ from dixis_tui.host import (
     tell,
     wait_for,
 )
+from dixis_tui.model import DixisError
+from dixis_tui.ran import ran
+
+if TYPE_CHECKING:
+    import paramiko
+
+
+# Seconds after which a host that says nothing to a question about a file counts as lost.
+SILENCE = 30.0
 
 
 class SshHost(Host):
-    """A machine behind SSH, by key and known hosts only; connects when first used, and again after a loss."""
+    """A machine behind SSH, by key and known hosts only; connects when first used, and again after a loss.
+
+    silence: seconds to wait for an answer about a file.
+    """
 
     is_local = False
+    silence = SILENCE
 
     def __init__(self, settings: config.Ssh) -> None:
         # Imported with the first host of this kind: it takes a fifth of the console's start, and most runs need none.
@@ -258,7 +266,7 @@ class SshHost(Host):
         temporary = destination.with_name(f"{destination.name}{TEMPORARY}{secrets.token_hex(4)}")
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                with self.connect().open_sftp() as files:
+                with self._open_sftp() as files:
                     files.getfo(path, file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -278,13 +286,25 @@ class SshHost(Host):
 
     def _files(self) -> paramiko.SFTPClient:
         with self._lock:
-            client = self.connect()
+            transport = self.connect().get_transport()
             channel = self._sftp.get_channel() if self._sftp else None
-            if self._sftp is None or channel is None or channel.closed:
-                self._sftp = client.open_sftp()
+            if self._sftp is None or channel is None or channel.closed or channel.get_transport() is not transport:
+                self._sftp = self._open_sftp()
             return self._sftp
 
+    def _open_sftp(self) -> paramiko.SFTPClient:
+        """A session for files in which no answer is waited for without end, as it would be on a link that froze."""
+        transport = self.connect().get_transport()
+        assert transport is not None
+        channel = transport.open_session(timeout=self.settings.connect_timeout)
+        channel.settimeout(self.silence)
+        channel.invoke_subsystem("sftp")
+        return paramiko.SFTPClient(channel)
+
     def _error(self, verb: str, path: str, error: Exception) -> HostError:
+        if isinstance(error, TimeoutError):
+            error = TimeoutError(f"no answer for {self.silence:g} s")
+        self._let_go(error)
         if isinstance(error, EOFError | paramiko.SSHException | socket.error) and not isinstance(
             error, PermissionError | FileNotFoundError
         ):
@@ -293,7 +313,15 @@ class SshHost(Host):
             reason = getattr(error, "strerror", None) or str(error)
         return HostError(f"Cannot {verb} {path} on {self.name}: {reason}.")
 
+    def _let_go(self, error: Exception) -> None:
+        """Close a link on which nothing comes any more, though the system still takes it for one: the next operation
+        opens another."""
+        silent = isinstance(error, paramiko.SSHException) and not isinstance(error, paramiko.ChannelException)
+        if silent or isinstance(error, TimeoutError | EOFError):
+            self.close()
+
     def _lost(self, error: Exception) -> HostError:
+        self._let_go(error)
         return HostError(
             f"The SSH link to {self.name} was lost: {error or type(error).__name__}.",
             next_step="check the network, then run the step again",

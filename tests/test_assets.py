@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import subprocess
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -136,6 +137,49 @@ def test_modes_are_set_where_they_differ_and_proved(shop: Shop) -> None:
     assert "-anc" in compared.evidence[0]
     (shop.there / "c.png").write_text("C")
     assert any("c.png" in line for line in shop.do("compare").evidence)
+
+
+ODD = (
+    b"caf\xe9.png",
+    b"two\nlines.png",
+    b" lead and trail ",
+    b"-n",
+    b"a\xe2\x80\xa8b.png",
+    b"back\\slash.png",
+    b"*.png",
+)
+
+
+def test_names_and_links_of_every_kind_go_over_and_are_told(shop: Shop, tmp_path: Path) -> None:
+    for name in ODD:
+        (shop.here / os.fsdecode(name)).write_bytes(b"x")
+    (shop.here / "outside").symlink_to("/etc/passwd")
+    put(shop.here, "sub/x.png", "x")
+    (shop.here / "sub/up").symlink_to("../../elsewhere")
+    (shop.here / "sub/beside").symlink_to("../sub/x.png")
+    (shop.here / "loop").symlink_to("loop")
+    (shop.here / "*.png").chmod(0o600)
+    # the folder on the host is itself a link, as with storage on a disk of its own
+    (tmp_path / "disk").mkdir()
+    shop.there.symlink_to(tmp_path / "disk")
+    put(shop.there, " only there ", "h").chmod(0o644)
+
+    archive = Path(shop.do("backup").evidence[0])
+    listed = Path(f"{archive}.txt")
+    done = subprocess.run(["sha256sum", "-c", "--status", listed], cwd=shop.here, check=False)
+    assert (done.returncode, len(listed.read_bytes().splitlines())) == (0, len(ODD) + 1)
+    seen = shop.do("dry-run")
+    assert (seen.status, seen.summary) == (
+        Status.WARN,
+        "12 new, 0 would replace another, 1 only on the host, left alone; 2 links lead out of the folder",
+    )
+    assert seen.evidence[:2] == ("leads out: outside -> /etc/passwd", "leads out: sub/up -> ../../elsewhere")
+    assert "only on the host, left alone:  only there " in seen.evidence
+    assert shop.do("sync").status is Status.PASS
+    assert {os.fsencode(one.name) for one in shop.there.iterdir()} >= set(ODD)
+    assert shop.do("modes").facts["changed"] == 1
+    assert shop.do("compare").status is Status.PASS
+    assert assets._listed(shop.runner._context("").app_host, str(shop.there))["sub/beside"] == 1
 
 
 def test_owners_are_set_where_they_differ(shared: World, tmp_path: Path) -> None:

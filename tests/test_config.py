@@ -60,6 +60,10 @@ def test_paths_count_from_the_file_that_names_them(write: Write) -> None:
         (MINIMAL + "\n[nonsense]\n", ("nonsense: there is no such key",)),
         (MINIMAL.replace('{ env = "DIXIS_TEST_PASSWORD" }', "{ }"), ("target.password", "exactly one of")),
         (MINIMAL.replace('"db.example"', "db.example"), ("is not TOML", "line 8")),
+        (
+            MINIMAL + 2 * '\n[[hosts]]\nssh = { address = "web2", user = "deploy", known_hosts = "known_hosts" }\n',
+            ("hosts: web2:22 stands there twice with the same root",),
+        ),
     ],
 )
 def test_an_error_names_line_key_and_what_would_be_right(write: Write, text: str, words: tuple[str, ...]) -> None:

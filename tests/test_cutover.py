@@ -131,7 +131,10 @@ def test_rollback_goes_on_where_the_application_does_not_even_start(make_world: 
     before = env.read_bytes()
     dixis(world, "run", "--until", "cutover", "--yes")
     env.write_text(env.read_text(encoding="utf-8") + "\nBROKEN=foo bar baz\n", encoding="utf-8")
-    said = dixis(world, "rollback", "--yes").stdout
+    said = dixis(world, "rollback", "--yes", "--verbose").stdout
+    # what the reader of .env does not understand it quotes
+    assert "at [•••]" in said
+    assert "foo bar baz" not in said + dixis(world, "report", "--json").stdout + dixis(world, "log").stdout
     assert "the application does not start" in said
     assert env.read_bytes() == before
 

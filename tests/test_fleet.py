@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import fleet
+from dixis_tui import cutover, fleet, laravel, rollback
 from dixis_tui.config import Ssh, WebHost
 from dixis_tui.context import Context
 from dixis_tui.host import HostError, LocalHost
-from dixis_tui.model import StoppedError
+from dixis_tui.model import Status, StoppedError
 from dixis_tui.sandbox import RunningServer
 from tests.data_path import Driver, make_config
 
@@ -62,7 +62,7 @@ def test_what_succeeded_is_taken_back_where_it_fails_on_one(ctx: Context, tmp_pa
             lambda host: write(host, tmp_path),
             undo=lambda host: host.app_host.remove(str(tmp_path / host.app_host.name / "flag")),
         )
-    assert raised.value.safe == "taken back on web1, web3"
+    assert raised.value.safe == "taken back on web1, web2, web3"
     assert list(tmp_path.rglob("flag")) == []
 
 
@@ -80,9 +80,47 @@ def test_what_the_operator_has_stopped_is_taken_back_all_the_same(ctx: Context, 
 
     with pytest.raises(StoppedError):
         fleet.each(ctx, work, undo=undo)
-    assert undone == ["web1", "web3"]
+    assert undone == ["web1", "web2", "web3"]
+
+
+def test_what_is_half_done_or_failed_for_an_unforeseen_reason_is_taken_back_too(ctx: Context, tmp_path: Path) -> None:
+    for name in ("web1", "web2", "web3"):
+        (tmp_path / name).mkdir()
+
+    def half(host: Context) -> None:
+        write(host, tmp_path)
+        if host.app_host.name == "web2":
+            raise ValueError("no such luck")
+
+    with pytest.raises(fleet.FleetError, match="web2: ValueError: no such luck"):
+        fleet.each(ctx, half, undo=lambda host: host.app_host.remove(str(tmp_path / host.app_host.name / "flag")))
+    assert list(tmp_path.rglob("flag")) == []
 
 
 def test_a_single_host_keeps_its_own_error(ctx: Context, tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"^Cannot write"):
         fleet.each(replace(ctx, other_hosts=()), lambda host: write(host, tmp_path))
+
+
+def test_two_applications_on_one_machine_keep_each_its_own_settings(ctx: Context, tmp_path: Path) -> None:
+    roots = [tmp_path / name for name in ("shop", "office")]
+    for root in roots:
+        root.mkdir()
+        (root / ".env").write_text(f"APP_KEY={root.name}\nDB_CONNECTION=sqlite\n")
+    app = ctx.config.app.model_copy(update={"root": str(roots[0])})
+    other = ctx.config.hosts[0].model_copy(update={"root": str(roots[1])})
+    config = ctx.config.model_copy(update={"app": app, "hosts": (other,)})
+    one = replace(ctx, config=config, app_host=Named("web"), other_hosts=(Named("web"),))
+    # what a killed console has left: a copy is kept on both, and neither is switched
+    for host in fleet.contexts(one):
+        laravel.save_env(host, laravel.read_env(host))
+    outcome = cutover._switch(one)
+    assert outcome.status is Status.PASS
+    assert any(line.startswith(f"web {roots[1]}: copy kept") for line in outcome.evidence)
+    for root in roots:
+        text = (root / ".env").read_text()
+        assert text.startswith(f"APP_KEY={root.name}\nDB_CONNECTION=mysql\n")
+    assert rollback._environment(one).status is Status.PASS
+    assert [(root / ".env").read_text() for root in roots] == [
+        f"APP_KEY={root.name}\nDB_CONNECTION=sqlite\n" for root in roots
+    ]

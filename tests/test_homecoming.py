@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import shutil
 import sqlite3
-from collections.abc import Sequence
+import subprocess
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -68,7 +71,24 @@ def go_live(driver: Driver, outcomes: list[Outcome]) -> None:
     assert all(outcome.status.settled for outcome in outcomes), outcomes[-1]
     facts = latest_snapshot(driver.ctx).model_dump(mode="json")
     name = driver.config.target.database
-    driver.ctx.record(WENT_LIVE, {"database": name, "snapshot": facts, "at": "2026-01-01T02:00:00+00:00"})
+    server = f"{driver.config.target.host}:{driver.config.target.port}"
+    at = "2026-01-01T02:00:00+00:00"
+    driver.ctx.record(WENT_LIVE, {"database": name, "server": server, "snapshot": facts, "at": at})
+
+
+@pytest.fixture
+def second_database(server: RunningServer, database: str) -> Iterator[str]:
+    """The name of another database; it is dropped afterwards."""
+    name = f"{database}_2"
+    yield name
+    with server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
+
+
+def lead_to(driver: Driver, **target: object) -> None:
+    """Change [target]."""
+    changed = driver.config.target.model_copy(update=target)
+    driver.config = driver.config.model_copy(update={"target_section": changed})
 
 
 def write(driver: Driver, *statements: str) -> None:
@@ -210,22 +230,64 @@ def test_a_copy_that_is_not_what_mysql_holds_never_takes_the_place(
     assert Path(driver.config.source.path).read_bytes() == before
 
 
-def test_after_a_second_cutover_its_rows_come_home_too(server: RunningServer, database: str, tmp_path: Path) -> None:
+def test_after_a_second_cutover_its_rows_come_home_too(
+    server: RunningServer, database: str, second_database: str, tmp_path: Path
+) -> None:
     driver = live(server, database, tmp_path)
     write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
     back(driver)
     # a day later, into another database; nobody wrote to SQLite between the rollback and this cutover
-    second = driver.config.target.model_copy(update={"database": f"{database}_2"})
-    driver.config = driver.config.model_copy(update={"target_section": second})
-    try:
-        go_live(driver, [*driver.make_tables(), *driver.copy()])
-        write(driver, "INSERT INTO users (id, email) VALUES (77, 'second@example.com')")
-        outcome = back(driver)
-        assert outcome.summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
-        assert rows(driver, "SELECT email FROM users WHERE id = 77") == [("second@example.com",)]
-    finally:
-        with server.connect() as connection, connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE IF EXISTS `{database}_2`")
+    lead_to(driver, database=second_database)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO users (id, email) VALUES (77, 'second@example.com')")
+    outcome = back(driver)
+    assert outcome.summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+    assert rows(driver, "SELECT email FROM users WHERE id = 77") == [("second@example.com",)]
+
+
+def test_rows_come_from_the_database_the_shop_was_live_on_whatever_is_configured_since(
+    server: RunningServer, database: str, second_database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
+    # the next try is made ready: its tables are there, and empty
+    lead_to(driver, database=second_database)
+    assert all(outcome.status.settled for outcome in driver.make_tables())
+    assert back(driver).summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+    assert rows(driver, "SELECT count(*) FROM users") == [(4,)]
+
+
+def test_rows_are_not_looked_for_on_another_server(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    lead_to(driver, host="localhost")
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert any("The shop was live on the server 127.0.0.1:" in line for line in outcome.evidence)
+    lead_to(driver, host="127.0.0.1")
+    assert back(driver).summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+
+
+def test_rows_that_a_second_cutover_left_behind_come_home_with_its_own(
+    server: RunningServer, database: str, second_database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
+    there = driver.config.target.port
+    lead_to(driver, port=1)
+    assert "were not brought home" in back(driver).summary
+    lead_to(driver, port=there, database=second_database)
+    with closing(sqlite3.connect(driver.config.source.path)) as shop:
+        shop.execute("UPDATE users SET balance = 6 WHERE id = 2")
+        shop.commit()
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO users (id, email) VALUES (77, 'second@example.com')", "DELETE FROM users WHERE id = 3")
+    outcome = back(driver)
+    assert outcome.status is Status.PASS, outcome
+    assert rows(driver, "SELECT id FROM users ORDER BY id") == [(1,), (2,), (66,), (77,)]
+    assert rows(driver, "SELECT balance FROM users WHERE id = 2") == [(6,)]
+    assert len(list(tmp_path.glob("shop.sqlite.before-home-*"))) == 2
+    assert rollback.owes(driver.ctx) == ""
 
 
 def test_a_row_that_sqlite_refuses_does_not_stop_the_rollback(
@@ -253,16 +315,21 @@ def test_cut_off_with_the_database_set_aside_nothing_of_it_is_lost(
         shop.commit()
         write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
 
-        def killed(*_: object, **__: object) -> None:
-            raise KeyboardInterrupt
+        run = LocalHost.run
+
+        def killed(self: LocalHost, argv: Sequence[str], **options: Any) -> Completed:
+            if argv[0] == "mv" and argv[-1] == driver.config.source.path:
+                raise KeyboardInterrupt
+            return run(self, argv, **options)
 
         with monkeypatch.context() as patch:
-            patch.setattr(LocalHost, "store", killed)
+            patch.setattr(LocalHost, "run", killed)
             with pytest.raises(KeyboardInterrupt):
                 back(driver)
         assert not Path(driver.config.source.path).exists()
         back(driver)
     assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
+    assert list(tmp_path.glob("*.new")) == []
 
 
 def test_the_database_keeps_its_write_ahead_log(server: RunningServer, database: str, tmp_path: Path) -> None:
@@ -391,3 +458,172 @@ def test_an_owner_that_cannot_be_given_is_told(
     told = [line for line in outcome.evidence if "NOT given its owner: as root on" in line]
     assert len(told) == (os.geteuid() == 0)
     assert all("chown --reference=" in line for line in told)
+
+
+def shop_write(driver: Driver, sql: str) -> None:
+    """The shop writes to SQLite."""
+    with closing(sqlite3.connect(driver.config.source.path)) as shop:
+        shop.execute(sql)
+        shop.commit()
+
+
+def test_what_is_written_to_sqlite_while_rows_come_home_is_not_lost(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
+    late = ["INSERT INTO users (id, email) VALUES (50, 'late@example.com')"]
+
+    def heard(_: object) -> None:
+        while late:
+            shop_write(driver, late.pop())
+
+    driver.heard = heard
+    assert back(driver).status is Status.PASS
+    assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
+
+
+def test_a_database_that_is_written_all_the_time_is_not_replaced(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
+    driver.heard = lambda _: shop_write(driver, "UPDATE users SET balance = balance + 1 WHERE id = 2")
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert any("was written each of 3 times" in line for line in outcome.evidence)
+    assert list(tmp_path.glob("shop.sqlite.*")) == list((driver.run_dir / "snapshots").glob("home-*")) == []
+    driver.heard = lambda _: None
+    back(driver)
+    assert rows(driver, "SELECT id FROM users WHERE id > 3") == [(66,)]
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder for the live database, on a file system that has no room for a second one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.geteuid() == 0:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160k", "tmpfs", str(disk)], check=True)
+    yield disk
+    disk.chmod(0o700)
+    if os.geteuid() == 0:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_without_room_beside_it_the_database_is_not_touched(
+    server: RunningServer, database: str, tmp_path: Path, full_disk: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    path = Path(driver.config.source.path)
+    shutil.move(path, full_disk / "shop.sqlite")
+    path.symlink_to(full_disk / "shop.sqlite")
+    with contextlib.suppress(OSError), (full_disk / "filler").open("wb", buffering=0) as filler:
+        while os.geteuid() == 0:
+            filler.write(b"x" * 4096)
+    full_disk.chmod(0o500)  # only root makes file systems; a folder nobody may write refuses as well
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "were not brought home" in outcome.summary
+    assert rows(driver, "SELECT count(*) FROM users") == [(3,)]
+    full_disk.chmod(0o700)
+    (full_disk / "filler").unlink()
+    assert sorted(one.name for one in full_disk.iterdir()) == ["shop.sqlite"]
+    assert back(driver).summary.endswith("1 inserted, 0 updated, 0 deleted")
+
+
+def test_without_room_on_this_machine_the_rollback_goes_on(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "UPDATE users SET photo = REPEAT('x', 60000), settings = REPEAT('y', 60000)")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, before[1]))
+    try:
+        outcome = back(driver)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert outcome.status is Status.WARN
+    assert any("The copy " in line and " cannot be made: " in line for line in outcome.evidence), outcome.evidence
+    assert list((driver.run_dir / "snapshots").glob("home-*")) == []
+    assert back(driver).summary.endswith("0 inserted, 3 updated, 0 deleted")
+
+
+def test_a_database_that_cannot_be_read_from_here_does_not_stop_the_rollback(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    path = Path(driver.config.source.path)
+    path.rename(tmp_path / "kept.sqlite")
+    path.symlink_to(path)
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert "could not be examined; it was not touched; rows written to MySQL since" in outcome.summary
+    assert rollback.owes(driver.ctx)
+
+
+def test_a_folder_in_the_databases_place_is_set_aside(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    outcome = driver.outcomes["data.snapshot"]
+    driver.ctx.record("step-finished", {"step": "data.snapshot", "outcome": outcome.model_dump(mode="json")})
+    path = Path(driver.config.source.path)
+    path.unlink()
+    path.mkdir()
+    (path / "kept").write_text("something")
+    assert "was restored from the snapshot" in back(driver).summary
+    assert rows(driver, "SELECT count(*) FROM users") == [(4,)]
+    assert [one.read_text() for one in tmp_path.glob("shop.sqlite.damaged-*/kept")] == ["something"]
+
+
+def test_rows_never_come_home_to_somebody_elses(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    # a new customer, and one who goes, on both sides; by their numbers each is another one on the other side
+    write(
+        driver,
+        "INSERT INTO users (id, email) VALUES (4, 'mysql@example.com'), (5, 'both@example.com')",
+        "INSERT INTO orders (id, user_id, total) VALUES (70, 4, 1), (71, 5, 2), (72, 2, 3), (73, 3, 4)",
+        "UPDATE orders SET user_id = 4 WHERE id = 1",
+        "DELETE FROM orders WHERE user_id = 2",
+        "DELETE FROM users WHERE id = 2",
+    )
+    for sql in (
+        "INSERT INTO users (id, email) VALUES (4, 'sqlite@example.com')",
+        "DELETE FROM users WHERE id = 3",
+        "INSERT INTO orders (id, user_id, total) VALUES (60, 2, 5)",
+    ):
+        shop_write(driver, sql)
+    outcome = back(driver)
+    assert outcome.status is Status.WARN
+    assert rows(driver, "SELECT id, user_id FROM orders ORDER BY id") == [(1, 1), (60, 2), (71, 5)]
+    assert rows(driver, "SELECT id, email FROM users ORDER BY id") == [
+        (1, "a@example.com"),
+        (2, "b@example.com"),
+        (4, "sqlite@example.com"),
+        (5, "both@example.com"),
+    ]
+    assert "users: 2 rows were changed on both sides" in outcome.evidence
+    assert any(line.startswith("3 rows of these belong to a row that SQLite") for line in outcome.evidence)
+    kept = [json.loads(line) for path in driver.run_dir.glob("conflicts-*") for line in path.read_text().splitlines()]
+    assert {(one["table"], one["key"]) for one in kept} == {
+        ("users", "2"),
+        ("users", "4"),
+        ("orders", "1"),
+        ("orders", "70"),
+        ("orders", "73"),
+    }
+
+
+def test_rows_of_a_tree_come_home_with_what_they_hang_on(server: RunningServer, database: str, tmp_path: Path) -> None:
+    shop = (
+        "CREATE TABLE categories (id INTEGER PRIMARY KEY, parent_id INTEGER REFERENCES categories, name VARCHAR)",
+        "INSERT INTO categories VALUES (1, NULL, 'all')",
+    )
+    driver = make_driver(server, database, tmp_path, shop)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO categories VALUES (3, 1, 'oil'), (2, 3, 'green'), (9, 1, 'x'), (8, 9, 'y'), (7, 8, 'z')")
+    shop_write(driver, "INSERT INTO categories VALUES (9, 1, 'other')")
+    back(driver)
+    assert rows(driver, "SELECT id, parent_id FROM categories ORDER BY id") == [(1, None), (2, 3), (3, 1), (9, 1)]

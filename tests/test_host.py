@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from dixis_tui.host import Host, HostError, LocalHost
 from dixis_tui.model import StoppedError
 from dixis_tui.sandbox.sshd import RunningSshd, start_sshd, stop_sshd
 from dixis_tui.ssh import SshHost
+from tests.conftest import frozen
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +145,32 @@ def test_a_refused_login_is_told_apart_from_silence(sshd: RunningSshd, tmp_path:
         SshHost(settings(sshd, key=stranger)).run(["true"])
     with pytest.raises(HostError, match="does not answer"):
         SshHost(settings(sshd, port=1)).run(["true"])
+
+
+def below(pid: int) -> list[int]:
+    """The processes that a process has started, and theirs."""
+    mine = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [found for child in map(int, mine) for found in (child, *below(child))]
+
+
+def test_a_link_that_freezes_is_given_up_and_opened_anew(sshd: RunningSshd, tmp_path: Path) -> None:
+    host = SshHost(settings(sshd, connect_timeout=1))
+    host.silence = 0.5
+    path = tmp_path / "file"
+    path.write_bytes(b"as it was")
+    others = set(below(sshd.pid))
+    operations: list[Callable[[], object]] = [
+        lambda: host.read(str(path)),
+        lambda: host.stat(str(path)),
+        lambda: host.write(str(path), b"new"),
+        lambda: host.fetch(str(path), tmp_path / "fetched"),
+        lambda: host.run(["true"]),
+    ]
+    for operation in operations:
+        assert host.read(str(path)) == b"as it was"  # over a link that works
+        with contextlib.ExitStack() as ice:
+            for pid in set(below(sshd.pid)) - others:
+                ice.enter_context(frozen(pid))
+            with pytest.raises(HostError, match=r"no answer for 0\.5 s|was lost|Timeout opening"):
+                operation()
+    host.close()

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from dixis_tui.config.base import Section
+
+SECRET_KEY = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|PRIVATE", re.IGNORECASE)
+SHORTEST = 4
+SECRET_VALUE = re.compile(r"://[^/@]*:[^/@]+@")
+
+
+def secretive(key: str, value: str) -> bool:
+    """Whether a key of .env holds a secret, by its name, or its value does: an address with a password in it."""
+    return bool(SECRET_KEY.search(key) or SECRET_VALUE.search(value))
 
 
 class Ssh(Section):
@@ -61,6 +71,11 @@ class App(Section):
     drain_seconds: float = Field(default=2.0, ge=0, le=600)
     timeout: float = Field(default=120.0, gt=0, le=3600)
     database_env: dict[str, str] = Field(default_factory=dict)
+
+    def secrets(self) -> list[str]:
+        """Values for the new .env that nobody is to read; not words that other text has too, such as `true`."""
+        found = [value for key, value in self.database_env.items() if secretive(key, value)]
+        return [value for value in found if len(value) >= SHORTEST and value.lower() not in ("true", "false", "null")]
 
     @model_validator(mode="after")
     def _no_secret_on_a_command_line(self) -> App:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import tomli
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
 from dixis_tui.config.aftercare import Watch
 from dixis_tui.config.application import App, Host, Smoke, WebHost
@@ -52,6 +52,18 @@ class Config(Section):
     watch: Watch = Watch()
     console: Console = Console()
 
+    @field_validator("hosts")
+    @classmethod
+    def _every_host_once(cls, hosts: tuple[WebHost, ...], info: ValidationInfo) -> tuple[WebHost, ...]:
+        first = info.data["host"].ssh if "host" in info.data else None
+        places = [(first.address, first.port, "")] if first else []
+        for one in hosts:
+            place = one.ssh.address, one.ssh.port, one.root.rstrip("/")
+            if place in places:
+                raise ValueError(f"{place[0]}:{place[1]} stands there twice with the same root")
+            places.append(place)
+        return hosts
+
     @property
     def target(self) -> Target:
         """The [target] section. Raises ConfigError when the file was read for a rollback and that section is broken."""
@@ -63,7 +75,8 @@ class Config(Section):
 
     def known_secrets(self) -> Iterator[str]:
         """Every secret resolved so far, for the redactor."""
-        return (secret.known for secret in self._secrets().values() if secret.known)
+        yield from (secret.known for secret in self._secrets().values() if secret.known)
+        yield from self.app.secrets()
 
     def ask_for_secrets(self) -> None:
         """Ask now for what would be prompted for later: once the console has the terminal, nothing else can."""

@@ -49,6 +49,7 @@ OPEN_ENDS = {
     "changed on both sides": "decide about the rows that both sides have changed, and write them by hand",
     "MySQL since;": "keep that MySQL database; where a migration changed it, its row has come home too: delete that"
     " from the table migrations, then php artisan migrate",
+    "to refer to": "see what those rows should refer to; on MySQL they refer to nothing, either",
     "NOT given its owner": "give the database its owner, or the web server cannot write it",
 }
 

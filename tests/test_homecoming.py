@@ -627,3 +627,52 @@ def test_rows_of_a_tree_come_home_with_what_they_hang_on(server: RunningServer, 
     shop_write(driver, "INSERT INTO categories VALUES (9, 1, 'other')")
     back(driver)
     assert rows(driver, "SELECT id, parent_id FROM categories ORDER BY id") == [(1, None), (2, 3), (3, 1), (9, 1)]
+
+
+def test_rows_of_tables_that_refer_to_each_other_come_home_or_stay_together(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    shop = (
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, tenant_id INTEGER REFERENCES tenants (id))",
+        "CREATE TABLE tenants (id INTEGER PRIMARY KEY, owner_id INTEGER REFERENCES users (id))",
+        "INSERT INTO users VALUES (1, NULL)",
+        "INSERT INTO tenants VALUES (1, 1)",
+        "UPDATE users SET tenant_id = 1",
+    )
+    driver = make_driver(server, database, tmp_path, shop)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(
+        driver,
+        "SET SESSION foreign_key_checks = 0",
+        "INSERT INTO users VALUES (2, 2), (3, 3), (4, 9)",
+        "INSERT INTO tenants VALUES (2, 2), (3, 3), (9, 4), (10, 4)",
+    )
+    # by that number it is another one's, so neither its owner nor what else he owns may come
+    shop_write(driver, "INSERT INTO tenants VALUES (9, 1)")
+    assert back(driver).status is Status.WARN
+    assert rows(driver, "SELECT * FROM users ORDER BY id") == [(1, 1), (2, 2), (3, 3)]
+    assert rows(driver, "SELECT * FROM tenants ORDER BY id") == [(1, 1), (2, 2), (3, 3), (9, 1)]
+
+
+@pytest.mark.parametrize("written_since", [False, True])
+def test_rows_come_home_where_foreign_keys_hold_nothing(
+    server: RunningServer, database: str, tmp_path: Path, written_since: bool
+) -> None:
+    shop = (
+        # such a key cannot be made on MySQL: nothing makes the code unique, and there are no carts
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, code INTEGER)",
+        "INSERT INTO users VALUES (1, 1), (2, 2)",
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, user_code INTEGER REFERENCES users (code))",
+        "CREATE TABLE items (id INTEGER PRIMARY KEY, cart_id INTEGER REFERENCES carts (id))",
+        "INSERT INTO items VALUES (1, 1)",
+    )
+    driver = make_driver(server, database, tmp_path, shop)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO orders VALUES (2, 2)", "INSERT INTO items VALUES (2, 7)")
+    if written_since:
+        shop_write(driver, "INSERT INTO orders VALUES (50, 1)")
+    outcome = back(driver)
+    assert outcome.summary.endswith("brought home from MySQL: 2 inserted, 0 updated, 0 deleted"), outcome
+    assert "items: 1 row from MySQL with nothing in carts to refer to" in outcome.evidence
+    assert "see what those rows should refer to" in outcome.remedy[-1]
+    assert rows(driver, "SELECT id FROM items") == [(1,), (2,)]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from dixis_tui import belonging, catalogue, normalise, structure, transfer
-from dixis_tui.config import zone_of
+from dixis_tui.config import Target, zone_of
 from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
 from dixis_tui.model import DixisError, Outcome, Progress, Status
@@ -38,7 +38,7 @@ from dixis_tui.proof import (
 )
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_columns
 from dixis_tui.source import Snapshot, digest
-from dixis_tui.target import TargetConnection, connected
+from dixis_tui.target import TargetConnection, connected, execute, query
 
 # SQLite has one text for both passings of an hour that comes twice, so none is marked: as in a zone without such hours.
 NO_HOUR_TWICE = "UTC"
@@ -103,20 +103,20 @@ def _bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Broug
     brought = Brought()
     # Where nobody wrote to the database since the snapshot, no row can have been changed on both sides.
     sure = live.sha256 == snapshot.sha256 or live.mark == snapshot.mark
-    with closing(sqlite3.connect(live.path)) as copy:
+    # All that is read of the target is of one moment, the proof too: somebody may still be writing there.
+    with closing(sqlite3.connect(live.path)) as copy, target_snapshot(ctx.config.target) as view:
         copy.text_factory = bytes
         copy.execute("ATTACH ? AS before", (str(snapshot.path),))
         known = [table.job.table for table in tables]
         orphans = belonging.orphans(copy, known)
         copy.execute("BEGIN")
         triggers = _without_triggers(copy)
+        brought.grown = structure.grown(ctx, view)
         with (
-            target_snapshot(ctx.config.target) as view,
             reading_jobs(snapshot.path, [table.job for table in tables]) as source,
             ThreadPoolExecutor(1, thread_name_prefix="target") as thread,
         ):
             normalise.prepare(source)
-            brought.grown = structure.grown(ctx, view)
             waiting = []
             for number, table in enumerate(tables, 1):
                 ctx.check_stop()
@@ -128,12 +128,9 @@ def _bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Broug
                 if sure:
                     waiting.pop().write()
                 ctx.progress(Progress(step, "tables compared", number, len(tables), "tables", note=str(brought)))
+            if not sure:
+                _write_what_belongs(copy, waiting)
         if not sure:
-            # Whose rows another one has taken is known once every table has been compared.
-            for number, place in list(belonging.astray(copy, [one.arrivals for one in waiting])):
-                waiting[number].leave(place)
-            for one in waiting:
-                one.write()
             for name, key, row in belonging.put_back(copy, known):
                 where = ", ".join(str(_plain(value)) for value in key)
                 brought.conflicts.append({"table": name, "key": where, "sqlite": _shown(row), "mysql": None})
@@ -143,15 +140,37 @@ def _bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Broug
         copy.commit()
         _check(copy)
         brought.orphans = _orphans(belonging.orphans(copy, known), orphans)
-    if sure:
-        _prove(ctx, live)
+        if sure:
+            _prove(ctx, live, view)
     return brought
+
+
+def _write_what_belongs(copy: sqlite3.Connection, tables: Sequence[_Table]) -> None:
+    """Write what was found, when all of it is known: before, nobody can say whose rows another one has taken."""
+    for number, place in list(belonging.astray(copy, [table.arrivals for table in tables])):
+        tables[number].leave(place)
+    for table in tables:
+        table.write()
 
 
 def log_ahead(path: Path) -> None:
     """Let a database keep a write-ahead log, which no snapshot does."""
     with closing(sqlite3.connect(path)) as copy:
         copy.execute("PRAGMA journal_mode = WAL").fetchall()
+
+
+def last_written(target: Target) -> str:
+    """When any table of the target was written last, by its clock, or "never"; empty within a second of it, when one
+    more write would look the same."""
+    with connected(target) as connection:
+        if connection.flavour == "MySQL":
+            execute(connection, "SET SESSION information_schema_stats_expiry = 0")
+        last, settled = query(
+            connection,
+            "SELECT COALESCE(MAX(update_time), 'never'), COALESCE(MAX(update_time) < NOW() - INTERVAL 1 SECOND, 1)"
+            " FROM information_schema.tables WHERE table_schema = DATABASE()",
+        )[0]
+    return str(last) if settled else ""
 
 
 def _tables(ctx: Context) -> list[Compared]:
@@ -196,11 +215,11 @@ def _orphans(now: Sequence[belonging.Orphan], before: Sequence[belonging.Orphan]
     ]
 
 
-def _prove(ctx: Context, live: Snapshot) -> None:
-    """Compare the copy with the target."""
+def _prove(ctx: Context, live: Snapshot, view: TargetConnection) -> None:
+    """Compare the copy with the target, as it was when the view began."""
     home = live.model_copy(update={"sha256": digest(live.path, ctx.stop)})
     comparison = Comparison(home, ctx.config.target, lambda *_: ctx.check_stop(), time_zone=NO_HOUR_TWICE)
-    for proof in comparison.run(_tables(as_of(ctx, home))):
+    for proof in comparison.run(_tables(as_of(ctx, home)), view):
         if proof.status != "equal":
             places = f"{counted(proof.differences_total, 'difference')}"
             raise HomecomingError(f"{proof.table}: the copy is not what MySQL holds: {proof.message or places}.")

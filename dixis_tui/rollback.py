@@ -11,6 +11,7 @@ import itertools
 import shlex
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from dixis_tui.journal import CAME_HOME, KEPT, PLACING, WENT_LIVE, WRITTEN_LATE
 from dixis_tui.model import DixisError, Kind, Outcome, Status, StoppedError, failed, passed, warned
 from dixis_tui.source import (
     DamagedError,
+    Mark,
     Snapshot,
     SourceError,
     digest,
@@ -54,6 +56,17 @@ OPEN_ENDS = {
     "to refer to": "see what those rows should refer to; on MySQL they refer to nothing, either",
     "NOT given its owner": "give the database its owner, or the web server cannot write it",
 }
+
+
+class WrittenError(DixisError):
+    """The database was written while a copy was made that was to take its place."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} was written each of {ATTEMPTS} times while rows were brought home.",
+            safe="it was not replaced, so what was written is there",
+            next_step="find who writes although the shop is closed: workers, scheduled tasks; dixis rollback --recover",
+        )
 
 
 def phase(config: Config) -> Phase:
@@ -375,8 +388,25 @@ def _bring_home(ctx: Context, life: Mapping[str, Any]) -> dict[str, Any]:
         and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout
     ):
         return {**placed, "told": [*placed["told"], "it was there already: an earlier try was cut off just then"]}
+    for _ in range(ATTEMPTS - 1):
+        with suppress(WrittenError):
+            return _brought_home(ctx, life, snapshot)
+        ctx.say("the SQLite database was written while rows were brought home; once more")
+    return _brought_home(ctx, life, snapshot)
+
+
+def _brought_home(ctx: Context, life: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
+    """One try. Raises WrittenError where somebody has written to the database meanwhile, which is not touched then."""
+    path, host = ctx.config.source.path, source_host(ctx)
     last = homecoming.last_written(ctx.config.target)
-    live, brought = _brought(ctx, snapshot)
+    live = snapshot_now(ctx, f"home-{backup.stamp()}-{len(ctx.recorded(CAME_HOME))}.sqlite")
+    try:
+        brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
+        if brought.total and mark(host, path) != live.mark:
+            raise WrittenError(path)
+    except BaseException:
+        live.path.unlink(missing_ok=True)
+        raise
     evidence = list(homecoming.told(brought))
     if brought.conflicts:
         kept = ctx.run_dir / f"conflicts-{backup.stamp()}.jsonl"
@@ -392,34 +422,14 @@ def _bring_home(ctx: Context, life: Mapping[str, Any]) -> dict[str, Any]:
         home["snapshot"] = live.model_copy(update={"sha256": sha256}).model_dump(mode="json")
     suffix = _suffix(ctx, "before-home")
     ctx.record(PLACING, {**home, "sha256": sha256, "suffix": suffix, "came": len(ctx.recorded(CAME_HOME))})
-    set_aside = _replace(ctx, live.path, suffix)
+    try:
+        set_aside = _replace(ctx, live.path, suffix, live.mark)
+    except WrittenError:
+        live.path.unlink()
+        raise
     if not brought.conflicts:
         home["snapshot"]["mark"] = mark(host, path).model_dump(mode="json")
     return {**home, "told": [*evidence, *set_aside, f"{path} on {host.name} is the checked copy with these rows"]}
-
-
-def _brought(ctx: Context, snapshot: Snapshot) -> tuple[Snapshot, homecoming.Brought]:
-    """A copy of the database as it is, with what the target has otherwise than that snapshot, and what that was.
-
-    Who writes to the database meanwhile is not in the copy, which is then made anew. Raises DixisError when that never
-    ends.
-    """
-    for _ in range(ATTEMPTS):
-        live = snapshot_now(ctx, f"home-{backup.stamp()}-{len(ctx.recorded(CAME_HOME))}.sqlite")
-        try:
-            brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
-            if not brought.total or mark(source_host(ctx), ctx.config.source.path) == live.mark:
-                return live, brought
-        except BaseException:
-            live.path.unlink(missing_ok=True)
-            raise
-        live.path.unlink()
-        ctx.say("the SQLite database was written while rows were brought home; once more")
-    raise DixisError(
-        f"{ctx.config.source.path} was written each of {ATTEMPTS} times while rows were brought home.",
-        safe="it was not replaced, so what was written is there",
-        next_step="find who writes although the shop is closed: workers, scheduled tasks; dixis rollback --recover",
-    )
 
 
 def _set_back(ctx: Context) -> None:
@@ -429,10 +439,11 @@ def _set_back(ctx: Context) -> None:
     if begun is None:
         return
     try:
-        gone = host.stat(ctx.config.source.path) is None
+        facts = host.stat(ctx.config.source.path)
     except HostError:
         return  # what cannot be looked at is there
-    if gone:
+    # Whoever opened it in that moment has made an empty one.
+    if facts is None or not facts.size:
         _put_back_parts(host, real_path(host, ctx.config.source.path), begun["suffix"])
 
 
@@ -444,11 +455,11 @@ def _suffix(ctx: Context, why: str) -> str:
     return next(name for name in names if host.stat(f"{path}.{name}") is None)
 
 
-def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
+def _replace(ctx: Context, file: Path, suffix: str, then: Mark | None = None) -> list[str]:
     """Put a file in the database's place with the mode and owner it had; what was there is kept beside it.
 
     The file lies beside the database, whole and with its owner, before anything is moved: without room for it, say, the
-    database is not touched.
+    database is not touched. then: of the database that the file was made from; another one is not replaced.
     """
     host = source_host(ctx)
     path = real_path(host, ctx.config.source.path)
@@ -467,6 +478,8 @@ def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
             told.append(f"NOT given its owner: as root on {host.name}, run: {owned}")
         if like == path:
             host.run(["chmod", f"--reference={like}", "--", fresh]).check("Setting the mode of the restored database")
+        if then is not None and mark(host, path) != then:
+            raise WrittenError(path)
     except DixisError:
         host.remove(fresh)
         raise

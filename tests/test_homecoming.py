@@ -329,6 +329,7 @@ def test_cut_off_with_the_database_set_aside_nothing_of_it_is_lost(
             with pytest.raises(KeyboardInterrupt):
                 back(driver)
         assert not Path(driver.config.source.path).exists()
+        Path(driver.config.source.path).touch()  # by whoever opened it in that moment
         back(driver)
     assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
     assert list(tmp_path.glob("*.new")) == []
@@ -483,6 +484,25 @@ def test_what_is_written_to_sqlite_while_rows_come_home_is_not_lost(
     driver.heard = heard
     assert back(driver).status is Status.PASS
     assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
+
+
+def test_what_is_written_to_sqlite_while_the_copy_is_carried_to_the_host_is_not_lost(
+    server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'mysql@example.com')")
+    late = ["INSERT INTO users (id, email) VALUES (50, 'late@example.com')"]
+    store = LocalHost.store
+
+    def slowly(self: LocalHost, file: Path, path: str, *, mode: int) -> None:
+        store(self, file, path, mode=mode)
+        while late:
+            shop_write(driver, late.pop())
+
+    monkeypatch.setattr(LocalHost, "store", slowly)
+    assert back(driver).status is Status.PASS
+    assert rows(driver, "SELECT id FROM users WHERE id > 3 ORDER BY id") == [(50,), (66,)]
+    assert len(list(tmp_path.glob("shop.sqlite.*"))) == 1
 
 
 def test_a_database_that_is_written_all_the_time_is_not_replaced(

@@ -38,7 +38,7 @@ from dixis_tui.proof import (
 )
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_columns
 from dixis_tui.source import Snapshot, digest
-from dixis_tui.target import TargetConnection, connected, execute, query
+from dixis_tui.target import TargetConnection, connected, execute, identifier, query
 
 # SQLite has one text for both passings of an hour that comes twice, so none is marked: as in a zone without such hours.
 NO_HOUR_TWICE = "UTC"
@@ -175,9 +175,22 @@ def last_written(target: Target) -> str:
 
 def _tables(ctx: Context) -> list[Compared]:
     """The tables to compare; columns whose values each side computes for itself are left out, and what would hinder a
-    copy the other way is no matter here."""
+    copy the other way is no matter here.
+
+    Raises HomecomingError where most of them are empty or gone: after a server was set up anew, say, every row would
+    count as deleted by the shop.
+    """
     with connected(ctx.config.target) as connection:
-        jobs = [replace(job, problems=()) for job in transfer.jobs(ctx, connection) if job.fields]
+        known = transfer.jobs(ctx, connection)
+        held = [job for job in known if job.total]
+        some = "SELECT 1 FROM {} LIMIT 1"
+        lost = [job for job in held if not (job.fields and query(connection, some.format(identifier(job.name))))]
+        if len(lost) * 2 > len(held):
+            raise HomecomingError(
+                f"{len(lost)} of {counted(len(held), 'table')} that held rows when the shop went live hold none now:"
+                f" {ctx.config.target.database} is not the database it was."
+            )
+        jobs = [replace(job, problems=()) for job in known if job.fields]
         tables = transfer.compared_tables(ctx, connection, jobs)
     return [replace(t, fields=tuple(f for f in t.fields if not f.source.generated)) for t in tables]
 

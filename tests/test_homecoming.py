@@ -733,3 +733,16 @@ def test_while_somebody_goes_on_writing_on_mysql_rows_come_home_all_the_same(
     back(driver)
     written = int(str(rows(driver, "SELECT count(*) FROM notes WHERE word = 'late'")[0][0]))
     assert written == sum(1 for one in driver.progress if one.step == "rollback.database") / 2
+
+
+def test_a_database_that_was_made_anew_takes_no_row_away(server: RunningServer, database: str, tmp_path: Path) -> None:
+    driver = live(server, database, tmp_path)
+    before = Path(driver.config.source.path).read_bytes()
+    for statements in (["DELETE FROM orders", "DELETE FROM users", "DELETE FROM cache"], ["DROP TABLE orders, users"]):
+        write(driver, *statements)
+        outcome = back(driver)
+        assert outcome.status is Status.WARN
+        told = "3 of 4 tables that held rows when the shop went live hold none now"
+        assert any(line.startswith(told) for line in outcome.evidence), outcome
+        assert rollback.owes(driver.ctx)
+    assert Path(driver.config.source.path).read_bytes() == before

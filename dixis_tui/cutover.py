@@ -5,11 +5,12 @@ Until the last step the shop is closed and everything can be taken back by the r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from dixis_tui import envfile, fleet, laravel, smoke, transfer, validation
 from dixis_tui.config import Config
+from dixis_tui.config.application import secretive
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.journal import KEPT, WENT_LIVE
@@ -370,7 +371,7 @@ def _switch(ctx: Context) -> Outcome:
         if not unsafe.status.settled:
             return unsafe
     fresh = [(h, t, c) for h, t, c in zip(hosts, texts, changes, strict=True) if fleet.place(h) not in kept]
-    already = [host.app_host.name for host, text, wanted in fresh if wanted.items() <= envfile.values(text).items()]
+    already = [host.app_host.name for host, text, wanted in fresh if _leads_there(text, wanted)]
     if already:
         return failed(
             f"{ctx.config.app.env_file} on {', '.join(already)} already leads to the target, and this run holds no copy"
@@ -395,6 +396,12 @@ def _switch(ctx: Context) -> Outcome:
         for host, wanted in zip(hosts, changes, strict=True)
     ]
     return passed(f"{ctx.config.app.env_file} leads to MySQL", fleet.named(ctx, told))
+
+
+def _leads_there(text: str, wanted: Mapping[str, str]) -> bool:
+    """Whether settings lead to the target already; by another password, or one quoted otherwise, it is the same one."""
+    there = envfile.values(text)
+    return all(there.get(key) == value for key, value in wanted.items() if not secretive(key, value))
 
 
 def _write_env(host: Context, before: str) -> None:

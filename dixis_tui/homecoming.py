@@ -159,9 +159,9 @@ def log_ahead(path: Path) -> None:
         copy.execute("PRAGMA journal_mode = WAL").fetchall()
 
 
-def last_written(target: Target) -> str:
-    """When any table of the target was written last, by its clock, or "never"; empty within a second of it, when one
-    more write would look the same."""
+def last_written(target: Target) -> tuple[str, bool]:
+    """When any table of the target was written last, by its clock, or "never"; and whether that is long enough ago for
+    one more write to look otherwise."""
     with connected(target) as connection:
         if connection.flavour == "MySQL":
             execute(connection, "SET SESSION information_schema_stats_expiry = 0")
@@ -170,7 +170,7 @@ def last_written(target: Target) -> str:
             "SELECT COALESCE(MAX(update_time), 'never'), COALESCE(MAX(update_time) < NOW() - INTERVAL 1 SECOND, 1)"
             " FROM information_schema.tables WHERE table_schema = DATABASE()",
         )[0]
-    return str(last) if settled else ""
+    return str(last), bool(settled)
 
 
 def _tables(ctx: Context) -> list[Compared]:

@@ -28,10 +28,12 @@ from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerCancelled, WorkerError, WorkerFailed
 
 import screens
-from dixis_tui import telling
+from dixis_tui import signing, telling
 from dixis_tui.journal import Event
-from dixis_tui.model import FAILED, DixisError, Kind, Progress, Status, StoppedError
-from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
+from dixis_tui.log import LogLine
+from dixis_tui.model import FAILED, DixisError, Kind, NotNowError, Progress, Status, StoppedError
+from dixis_tui.openrun import Notice
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 from dixis_tui.terminal import TerminalDriver
 from dixis_tui.watching import Watching
@@ -408,8 +410,8 @@ class ConsoleApp(App[int]):
         """Record a person's answer; what to tell them. Their key may wait for a touch."""
         more = ""
         if not answer.yes:
-            self.runner.reject(step.id, role=answer.role, name=answer.name, note=answer.note)
-        elif self.runner.sign(step.id, role=answer.role, name=answer.name, note=answer.note) is None:
+            signing.reject(self.runner, step.id, role=answer.role, name=answer.name, note=answer.note)
+        elif signing.sign(self.runner, step.id, role=answer.role, name=answer.name, note=answer.note) is None:
             more = "; more signatures are needed"
         return f"{answer.name}, {answer.role}: {telling.signed_how(self.runner.events)}{more}."
 
@@ -417,7 +419,7 @@ class ConsoleApp(App[int]):
         """How each person who is expected would sign."""
         lines = []
         for name in dict.fromkeys(name for _, name in expected if name):
-            key, why = self.runner.key_of(name)
+            key, why = signing.key_of(self.runner, name)
             lines.append(f"{name} signs with {key.fingerprint}" if key else f"{name} signs by name only: {why}")
         return lines
 
@@ -431,7 +433,7 @@ class ConsoleApp(App[int]):
             if answer is None:
                 return
             try:
-                await asyncio.to_thread(self.runner.waive, step.id, name=answer.name, note=answer.note)
+                await asyncio.to_thread(signing.waive, self.runner, step.id, name=answer.name, note=answer.note)
             except DixisError as error:
                 problem = " ".join(error.lines())
             else:
@@ -448,9 +450,8 @@ class ConsoleApp(App[int]):
         phase = self.runner.plan.phase_of(step.id)
         if step.kind is Kind.GATE:
             for earlier in self.runner.plan.phases[: self.runner.plan.phases.index(phase)]:
-                lines.append(
-                    f"{earlier.title}: {self.runner.phase_status(earlier)}, {words.done_of(self.runner.state, earlier)}"
-                )
+                done = words.done_of(self.runner.state, earlier)
+                lines.append(f"{earlier.title}: {self.runner.order.phase_status(earlier)}, {done}")
                 lines += self._worth_reading(earlier)
             return lines + self._worth_reading(phase)
         return lines + [line for before in phase.steps if before.work for line in self._found(before)]

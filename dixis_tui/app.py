@@ -22,7 +22,6 @@ from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
-from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker, WorkerCancelled, WorkerError, WorkerFailed
@@ -33,7 +32,7 @@ from dixis_tui.journal import Event
 from dixis_tui.model import FAILED, DixisError, Kind, Progress, Status, StoppedError
 from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
 from dixis_tui.step import Phase, Step
-from dixis_tui.terminal import TerminalDriver
+from dixis_tui.terminal import driver_for
 from dixis_tui.watching import Watching
 from screens import requests, themes, words
 from screens.board import Board
@@ -100,8 +99,7 @@ class ConsoleApp(App[int]):
 
     def get_driver_class(self) -> type[Driver]:
         """A terminal may go away; in a browser there is none."""
-        chosen = super().get_driver_class()
-        return TerminalDriver if chosen is LinuxDriver else chosen
+        return driver_for(super().get_driver_class())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"line": self.current_theme.foreground or "ansi_default"}

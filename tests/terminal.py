@@ -40,6 +40,10 @@ class Terminal:
         """Send keys by tmux's names for them."""
         self._tmux("send-keys", *keys)
 
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are, whatever a terminal in another encoding would."""
+        self._tmux("send-keys", "-H", *(f"{byte:02x}" for byte in data))
+
     def write(self, text: str) -> None:
         self._tmux("send-keys", "-l", text)
 

@@ -66,6 +66,15 @@ class Terminal:
         )
         return waiting(lambda: self.screen)
 
+    def agree(self) -> None:
+        """Say yes to what is asked, once it can have been read; behind the dialog the key means nothing."""
+
+        def agreed() -> bool:
+            self.press("y")
+            return "Enter or y: run" not in self.screen
+
+        Retrying(retry=retry_if_result(lambda so: not so), stop=stop_after_delay(60), wait=wait_fixed(0.3))(agreed)
+
     def close(self) -> None:
         """Take the terminal away, as a closed window or a lost link does: what runs in it is sent SIGHUP."""
         subprocess.run(["tmux", "-L", self._socket, "kill-server"], capture_output=True, check=False, timeout=30)

@@ -25,6 +25,7 @@ from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed,
 from dixis_tui.proof import PROVED, TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
+from screens.deliberate import Deliberate
 
 SMALL = (80, 24)
 PATIENCE = 10.0  # seconds until a text that does not come is given up
@@ -244,7 +245,7 @@ async def test_a_mended_check_runs_again_and_a_stubborn_one_is_waived(runner: Ru
         await see(pilot, "cannot be waived without a reason")
         await pilot.press("tab")
         await write(pilot, "known")
-        await pilot.press("enter", "enter")
+        await pilot.press("tab", "enter")
         await see(pilot, "– waived Host answers [known]", "waived by Maria: known", "Preflight is done. Next: Schema")
 
 
@@ -262,6 +263,23 @@ async def test_an_action_shows_what_it_would_do_and_esc_does_nothing(runner: Run
         await pilot.press("y")
         await see(pilot, "✓ pass Create", "Create: done")
         assert shop.done == ["schema.create"]
+
+
+async def test_a_key_held_down_agrees_to_nothing(runner: Runner, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(runner, "preflight")
+    monkeypatch.setattr(Deliberate, "READING", 60.0)
+    async with console(runner) as pilot:
+        await see(pilot, "· pending Create")
+        await pilot.press("enter")
+        await see(pilot, "DO SCHEMA.CREATE;")
+        await pilot.press("enter")
+        await see(pilot, "too fast to have been read; nothing was done")
+        monkeypatch.setattr(Deliberate, "READING", 0.0)
+        monkeypatch.setattr(Deliberate, "HELD", 60.0)
+        await pilot.press("enter", "enter")
+        assert shop.done == []
+        await pilot.press("y")
+        await see(pilot, "✓ pass Create")
 
 
 async def test_production_wants_the_name_of_the_database(production: Runner, shop: Shop) -> None:
@@ -353,15 +371,17 @@ async def test_a_stop_ends_the_phase_even_when_the_step_does_not_look_for_it(run
     assert shop.done == ["schema.create"]
 
 
-async def test_a_sign_off_takes_a_name_and_a_note(runner: Runner) -> None:
+async def test_a_sign_off_takes_a_name_and_a_note(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     settle(runner, "preflight", "schema")
+    monkeypatch.setattr(Deliberate, "HELD", 60.0)
     async with console(runner) as pilot:
         await see(pilot, "Next: Sign in. A person confirms it", "s Sign")
         await pilot.press("s")
         await see(pilot, "Sign in by hand.", "Role operator", "Name Maria")
-        await pilot.press("end", "enter")
+        await pilot.press("end", "enter", "enter")  # the second one as by a key that is held
+        await see(pilot, "A key that is held down signs nothing.")
         await write(pilot, "seen")
-        await pilot.press("enter", "enter")
+        await pilot.press("tab", "enter")
         await see(pilot, "✓ pass Sign in", "signed by Maria", "seen")
 
 

@@ -81,7 +81,7 @@ class Place:
         screen.see("Long copy", "Press r")
         screen.press("r")
         screen.see("COPY ALL", "Enter or y: run")
-        screen.press("y")
+        screen.agree()
         until((self.folder / "chunks").exists)
 
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from rich.terminal_theme import TerminalTheme
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.driver import Driver
 from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
@@ -153,7 +154,8 @@ class ConsoleApp(App[int]):
         changed, self._changed = self._changed, False
         lines = [self._notices.popleft() for _ in range(len(self._notices))]
         progressed = self._board.take_changed()
-        for view in self._views():
+
+        def tell(view: View) -> None:
             if lines:
                 view.show_log(lines)
             if changed:
@@ -161,9 +163,10 @@ class ConsoleApp(App[int]):
             elif progressed:
                 view.show_progress()
 
+        self._each(tell)
+
     def _clock(self) -> None:
-        for view in self._views():
-            view.show_clock()
+        self._each(lambda view: view.show_clock())
         self._watch_on()
 
     async def _read_again(self) -> None:
@@ -177,8 +180,12 @@ class ConsoleApp(App[int]):
         if now != self._driving:
             self._driving, self._changed = now, True
 
-    def _views(self) -> Iterator[View]:
-        return (screen for screen in self.screen_stack if isinstance(screen, View) and screen.is_mounted)
+    def _each(self, tell: Callable[[View], None]) -> None:
+        """Tell every screen; one that comes or goes may be without its widgets, and shows all when it is back."""
+        for screen in self.screen_stack:
+            if isinstance(screen, View) and screen.is_mounted:
+                with suppress(NoMatches):
+                    tell(screen)
 
     def _show(self) -> None:
         self._changed = True
@@ -527,8 +534,7 @@ class ConsoleApp(App[int]):
 
     async def _look(self, watching: Watching) -> None:
         taken = await asyncio.to_thread(watching.step)
-        for view in self._views():
-            view.show_samples()
+        self._each(lambda view: view.show_samples())
         for one in taken.began if taken else ():
             if one.rule.rollback:
                 self.runner.record("trigger-stands", {"name": one.rule.says(), "value": one.value, "since": one.since})

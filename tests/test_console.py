@@ -26,6 +26,7 @@ from dixis_tui.proof import PROVED, TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens.deliberate import Deliberate
+from screens.widgets import Headline
 
 SMALL = (80, 24)
 PATIENCE = 10.0  # seconds until a text that does not come is given up
@@ -299,6 +300,17 @@ async def test_production_wants_the_name_of_the_database(production: Runner, sho
         await pilot.press("enter")
         await see(pilot, "Enter or y: run it")  # once typed, the same session asks plainly
     assert [event.data["typed"] for event in production.events if event.kind == "confirmed"] == ["dixis_shop"]
+
+
+async def test_a_screen_without_its_widgets_ends_nothing(runner: Runner) -> None:
+    async with console(runner) as pilot:
+        await pilot.press("e")
+        await see(pilot, "Verified:")
+        await pilot.app.screen.query_one(Headline).remove()  # as it is for a moment while a screen goes
+        runner.record("note")
+        await pilot.pause(0.3)
+        await pilot.press("escape")
+        await see(pilot, "Nothing has run yet")
 
 
 async def test_a_step_whose_turn_has_not_come_says_what_comes_first(runner: Runner, shop: Shop) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import sys
 from collections import deque
@@ -127,8 +128,13 @@ class ConsoleApp(App[int]):
         if self.runner.watch:
             self.set_interval(WATCH, self._read_again)
 
+    def on_ready(self) -> None:
+        # What is there by now stays until the end: the collector need not walk through it again while a key waits.
+        gc.freeze()
+
     def on_unmount(self) -> None:
         sys.setswitchinterval(self._turns)
+        gc.unfreeze()
         self._forget()
         if self._watching:
             self._watching.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import html
 import re
 import sqlite3
@@ -521,6 +522,25 @@ async def test_keys_answer_during_a_flood_of_progress(runner: Runner, shop: Shop
         shop.release.set()
         await see(pilot, "✓ pass Flood")
         await see(pilot, f"{shop.messages} messages")
+
+
+async def test_a_click_on_a_key_is_as_good_as_the_key_and_nothing_piles_up(runner: Runner) -> None:
+    def widgets() -> int:
+        gc.collect()
+        return sum(isinstance(one, Widget) for one in gc.get_objects())
+
+    async with console(runner) as pilot:
+        last = (await see(pilot, "r Run")) and screen(app_of(pilot))[-1]
+        await pilot.press("1", "4", "0")
+        before = widgets()
+        for _ in range(5):
+            await pilot.press("1", "4", "0")
+        assert widgets() == before
+        await pilot.click("Footer", offset=(last.index("Help"), 0))
+        await see(pilot, "previous, next phase")
+        await pilot.press("escape")
+        await pilot.click("Footer", offset=(last.index("Run") - 2, 0))
+        await see(pilot, "? error 1/3")
 
 
 async def test_work_that_cannot_be_recorded_is_not_begun_and_says_so(runner: Runner, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from dixis_tui import envfile, fleet, laravel, smoke, transfer, validation
+from dixis_tui import catchup, envfile, fleet, holdings, laravel, smoke, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import join
@@ -75,9 +75,9 @@ def steps(config: Config) -> tuple[Step, ...]:
             title="Write what changed since the copy",
             kind=Kind.ACTION,
             why="The copy may have been made while the shop was open: only the difference is written in the window.",
-            work=lambda ctx: transfer.resync_all(ctx, "cutover.resync"),
-            preview=transfer.resync_preview,
-            word=transfer.word_needed,
+            work=lambda ctx: catchup.resync_all(ctx, "cutover.resync"),
+            preview=catchup.resync_preview,
+            word=holdings.word_needed,
             undo="nothing to undo: the target holds the last snapshot, the source still has every row",
         ),
         Step(

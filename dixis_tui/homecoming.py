@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import belonging, catalogue, normalise, structure, transfer
+from dixis_tui import belonging, catalogue, copyplan, normalise, structure
 from dixis_tui.config import zone_of
 from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
@@ -150,8 +150,8 @@ def _tables(ctx: Context) -> list[Compared]:
     """The tables to compare; columns whose values each side computes for itself are left out, and what would hinder a
     copy the other way is no matter here."""
     with connected(ctx.config.target) as connection:
-        jobs = [replace(job, problems=()) for job in transfer.jobs(ctx, connection) if job.fields]
-        tables = transfer.compared_tables(ctx, connection, jobs)
+        jobs = [replace(job, problems=()) for job in copyplan.jobs(ctx, connection) if job.fields]
+        tables = copyplan.compared_tables(ctx, connection, jobs)
     return [replace(t, fields=tuple(f for f in t.fields if not f.source.generated)) for t in tables]
 
 

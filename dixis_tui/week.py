@@ -295,7 +295,7 @@ def _signed(runner: Runner, step: Step) -> Signed:
         says = f"{now.outcome.summary if now.outcome else ''}, {on:%d %B %H:%M}"
         return Signed(step=step.id, title=step.title, state="late" if late else "signed", says=says)
     if due is None or due > today:
-        return Signed(step=step.id, title=step.title, state="to come", says=runner.too_early(step))
+        return Signed(step=step.id, title=step.title, state="to come", says=runner.order.too_early(step))
     if now.outcome is not None:
         return Signed(step=step.id, title=step.title, state="missed", says=now.outcome.summary)
     if due < today:

@@ -14,12 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from dixis_tui import glance, live
+from dixis_tui import glance, live, signing
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
 from dixis_tui.journal import Journal
-from dixis_tui.model import Kind, Outcome, Progress, Status, passed
-from dixis_tui.runner import Notice, NotNowError, Runner
+from dixis_tui.model import Kind, NotNowError, Outcome, Progress, Status, passed
+from dixis_tui.openrun import Notice
+from dixis_tui.runner import Runner
 from dixis_tui.samplestore import Store
 from dixis_tui.step import Phase, Plan, Step
 from tests.terminal import terminal, until
@@ -131,7 +132,7 @@ def test_a_plan_that_is_looked_at_does_nothing(settings: Config, tmp_path: Path)
         with pytest.raises(NotNowError, match="only watches"):
             watching.record("signed", {"step": "data.gate"})
         with pytest.raises(NotNowError, match="only watches"):
-            watching.sign("data.gate", role="lead", name="Eve", note="")
+            signing.sign(watching, "data.gate", role="lead", name="Eve", note="")
         work = shown.step("data.copy").work
         assert work is not None
         with pytest.raises(Exception, match="only watches"):

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import normalise, transfer, validation
+from dixis_tui import copyplan, normalise, validation
 from dixis_tui.difference import of_cell
 from dixis_tui.journal import CONFIRMED
 from dixis_tui.load import Throttle
@@ -531,8 +531,8 @@ def test_what_is_written_while_it_compares_changes_nothing_in_the_answer(
 ) -> None:
     driver = migrated(server, database, tmp_path, ROWS)
     with closing(driver.target()) as target:
-        jobs = transfer.jobs(driver.ctx, target)
-        tables = transfer.compared_tables(driver.ctx, target, jobs)
+        jobs = copyplan.jobs(driver.ctx, target)
+        tables = copyplan.compared_tables(driver.ctx, target, jobs)
     comparing = Comparison(latest_snapshot(driver.ctx), driver.config.target, lambda *_: None).run(tables)
     first = next(comparing)
     change(driver, "DELETE FROM loose", "UPDATE worded SET value = 0")

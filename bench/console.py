@@ -180,6 +180,7 @@ def measure(bench: Bench, count: int, runs: int) -> None:
         shown.press("2")
         shown.press("r")
         shown.see("CREATE TABLE")  # what would be done is known
+        shown.look(1.0)  # and can have been read
         shown.press("y")
         shown.see("rows/s")
         begun, busy = time.perf_counter(), shown.processor

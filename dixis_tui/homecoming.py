@@ -22,21 +22,14 @@ from dixis_tui import belonging, catalogue, copyplan, normalise, structure
 from dixis_tui.config import Target, zone_of
 from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
+from dixis_tui.drilldown import WHOLE_ROWS, Sides
 from dixis_tui.model import DixisError, Outcome, Progress, Status
 from dixis_tui.normalise import Form
 from dixis_tui.phrase import counted
-from dixis_tui.proof import (
-    SEGMENT_ROWS,
-    WHOLE_ROWS,
-    Compared,
-    Comparison,
-    Sides,
-    Unlike,
-    Values,
-    batches,
-    target_snapshot,
-)
+from dixis_tui.proof import Comparison
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_columns
+from dixis_tui.segments import Compared, Unlike, Values, batches
+from dixis_tui.sides import SEGMENT_ROWS, target_snapshot
 from dixis_tui.source import Snapshot, digest
 from dixis_tui.target import TargetConnection, connected, execute, query
 

@@ -6,6 +6,7 @@ A real terminal's view of it: keys are written into a pty, and a key counts as a
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import platform
 import pty
@@ -130,7 +131,7 @@ def keys(shown: Screen, titles: Sequence[str], count: int) -> list[float]:
 
 def gaps(times: Sequence[float]) -> list[float]:
     """From each time to the next, in seconds."""
-    return [after - before for before, after in zip(times, times[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(times)]
 
 
 def told(name: str, values: Sequence[float]) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,8 +19,8 @@ from rich.terminal_theme import TerminalTheme
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.driver import Driver
-from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
 from textual.worker import Worker
@@ -33,7 +34,7 @@ from dixis_tui.openrun import Notice
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 from dixis_tui.tasks import Tasks
-from dixis_tui.terminal import TerminalDriver
+from dixis_tui.terminal import driver_for
 from dixis_tui.watching import Watching
 from screens import requests, themes
 from screens.board import Board
@@ -96,8 +97,7 @@ class ConsoleApp(App[int]):
 
     def get_driver_class(self) -> type[Driver]:
         """A terminal may go away; in a browser there is none."""
-        chosen = super().get_driver_class()
-        return TerminalDriver if chosen is LinuxDriver else chosen
+        return driver_for(super().get_driver_class())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"line": self.current_theme.foreground or "ansi_default"}
@@ -124,8 +124,13 @@ class ConsoleApp(App[int]):
         if self.runner.watch:
             self.set_interval(WATCH, self._read_again)
 
+    def on_ready(self) -> None:
+        # What is there by now stays until the end: the collector need not walk through it again while a key waits.
+        gc.freeze()
+
     def on_unmount(self) -> None:
         sys.setswitchinterval(self._turns)
+        gc.unfreeze()
         self._forget()
         if self._watching:
             self._watching.close()
@@ -151,7 +156,8 @@ class ConsoleApp(App[int]):
         changed, self._changed = self._changed, False
         lines = [self._notices.popleft() for _ in range(len(self._notices))]
         progressed = self._board.take_changed()
-        for view in self._views():
+
+        def tell(view: View) -> None:
             if lines:
                 view.show_log(lines)
             if changed:
@@ -159,9 +165,10 @@ class ConsoleApp(App[int]):
             elif progressed:
                 view.show_progress()
 
+        self._each(tell)
+
     def _clock(self) -> None:
-        for view in self._views():
-            view.show_clock()
+        self._each(lambda view: view.show_clock())
         self._watch_on()
 
     async def _read_again(self) -> None:
@@ -175,8 +182,12 @@ class ConsoleApp(App[int]):
         if now != self._driving:
             self._driving, self._changed = now, True
 
-    def _views(self) -> Iterator[View]:
-        return (screen for screen in self.screen_stack if isinstance(screen, View) and screen.is_mounted)
+    def _each(self, tell: Callable[[View], None]) -> None:
+        """Tell every screen; one that comes or goes may be without its widgets, and shows all when it is back."""
+        for screen in self.screen_stack:
+            if isinstance(screen, View) and screen.is_mounted:
+                with contextlib.suppress(NoMatches):
+                    tell(screen)
 
     def _show(self) -> None:
         self._changed = True
@@ -319,8 +330,7 @@ class ConsoleApp(App[int]):
 
     async def _look(self, watching: Watching) -> None:
         taken = await asyncio.to_thread(watching.step)
-        for view in self._views():
-            view.show_samples()
+        self._each(lambda view: view.show_samples())
         for one in taken.began if taken else ():
             if one.rule.rollback:
                 self.runner.record("trigger-stands", {"name": one.rule.says(), "value": one.value, "since": one.since})

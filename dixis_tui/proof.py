@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -82,10 +83,10 @@ class Comparison:
     shown: int = SHOWN
     time_zone: str = ""
 
-    def run(self, wanted: Sequence[Compared]) -> Iterator[TableProof]:
-        """What came of each table, one after the other."""
+    def run(self, wanted: Sequence[Compared], view: TargetConnection | None = None) -> Iterator[TableProof]:
+        """What came of each table, one after the other. view: a consistent view of the target that is open already."""
         with (
-            target_snapshot(self.target) as connection,
+            nullcontext(view) if view else target_snapshot(self.target) as connection,
             ThreadPoolExecutor(1, thread_name_prefix="target") as thread,
             reading_jobs(self.snapshot.path, [table.job for table in wanted]) as source,
         ):

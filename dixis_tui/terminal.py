@@ -6,15 +6,23 @@ notices, lets go of it, and tells the application, which brings its work to a sa
 
 from __future__ import annotations
 
+import codecs
 import signal
 import threading
+from functools import partial
 from typing import IO, Any, Protocol, runtime_checkable
 
+from textual.driver import Driver
+from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
 from dixis_tui import hangup
 
 LOOK = 1.0  # seconds between two looks at whether the terminal is still there, where no signal told
+
+# Bytes that are not UTF-8, typed or pasted in another encoding or sent by an old terminal's mouse, are signs nobody
+# knows; Textual itself would end the application with a traceback.
+vars(linux_driver)["getincrementaldecoder"] = lambda name: partial(codecs.getincrementaldecoder(name), "replace")
 
 
 @runtime_checkable
@@ -98,3 +106,8 @@ class TerminalDriver(LinuxDriver):
             self._app.leave(why)
         else:
             self._app.exit(None)
+
+
+def driver_for(chosen: type[Driver]) -> type[Driver]:
+    """This driver in the place of Textual's; in a browser there is no terminal, and another one."""
+    return TerminalDriver if chosen is LinuxDriver else chosen

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -15,9 +16,10 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from dixis_tui.model import DixisError
+from screens.deliberate import Deliberate
 
 
-class ConfirmDialog(ModalScreen[bool]):
+class ConfirmDialog(Deliberate, ModalScreen[bool]):
     """Shows what prepare answers and asks; True only for a clear yes.
 
     prepare: the lines to show, called in a thread because looking may take a while; no yes is taken before it ended.
@@ -68,12 +70,18 @@ class ConfirmDialog(ModalScreen[bool]):
             self._refuse("This cannot be shown, so it is not done.", f"{type(error).__name__}: {error}")
         else:
             self._ready = True
+            self._asked_at = time.monotonic()
             self._problem("")
             self.query_one("#confirm-text", Static).update("\n".join(lines) or "Nothing would be changed.")
 
     def _refuse(self, *lines: str) -> None:
         self.query_one("#confirm-text", Static).update("\n".join(lines))
         self._problem("Esc goes back.")
+
+    def on_key(self, event: events.Key) -> None:
+        if event.key in ("enter", "y") and not self._word and not self.meant(event):
+            event.stop()
+            self._problem("That was too fast to have been read; nothing was done. Press it once more.")
 
     @on(Input.Submitted)
     def action_yes(self) -> None:

@@ -7,11 +7,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from dixis_tui.runner import Runner
 from dixis_tui.step import Step
 from screens.detail import describe
+from screens.footer import Footer
 from screens.view import View
 from screens.widgets import Detail, Headline
 
@@ -33,7 +33,7 @@ class EvidenceScreen(View, Screen[None]):
     def compose(self) -> ComposeResult:
         yield Headline(self._runner)
         yield Detail()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def on_mount(self) -> None:
         self.show_state()

@@ -10,10 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from dixis_tui.runner import Runner
 from screens import words
+from screens.footer import Footer
 from screens.run import RunScreen
 
 KEYS = (
@@ -72,7 +73,7 @@ class HelpScreen(Screen[None]):
         with VerticalScroll(id="help-body"):
             yield Static(_text(self._about, self.app.get_key_display), markup=False)
             yield Static(_people(getattr(self.app, "runner", None)), markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
 
 def keys(screen: type[Screen[Any]], display: Callable[[Binding], str]) -> Iterator[tuple[str, str]]:

@@ -12,9 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from dixis_tui.runner import Runner
+from screens.footer import Footer
 from screens.listing import Column, Listing, line
 from screens.view import View
 from screens.widgets import Headline
@@ -75,7 +76,7 @@ class ListScreen(View, Screen[None], Generic[T]):
             yield Listing()
             yield from self.below()
             yield Input(id="list-filter", placeholder="filter: a part of a line; Enter keeps it, Esc takes it away")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def on_mount(self) -> None:
         self.call_after_refresh(self.show_state)

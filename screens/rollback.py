@@ -14,7 +14,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from dixis_tui import timeline, wayback
 from dixis_tui.journal import Event
@@ -25,6 +25,7 @@ from dixis_tui.step import Step
 from dixis_tui.timeline import Timekeeper
 from screens import words
 from screens.checklist import elapsed
+from screens.footer import Footer
 from screens.requests import StartRollback
 from screens.view import View
 from screens.widgets import Headline, LogPane
@@ -55,7 +56,7 @@ class RollbackScreen(View, Screen[None]):
         yield Static(id="rollback-verdict", markup=False)
         yield Input(id="rollback-word", placeholder=f"type {self._word} and press Enter")
         yield LogPane()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def on_mount(self) -> None:
         self.show_state()

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from dixis_tui.journal import Event
 from dixis_tui.log import LogLine
@@ -24,6 +24,7 @@ from screens.dashboard import Dashboard
 from screens.detail import describe
 from screens.evidence import EvidenceScreen
 from screens.findings import FindingsScreen, waivable
+from screens.footer import Footer
 from screens.proof import ProofScreen
 from screens.requests import AllAgain, AskAgain, DoStep, Pause, RunPhase, Stop, Waive
 from screens.view import View
@@ -92,7 +93,7 @@ class RunScreen(View, Screen[None]):
                     yield ProgressTable(self._board)
                     yield Detail()
                 yield LogPane()
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def on_mount(self) -> None:
         self.query_one(LogPane).show(self._runner.events[-EARLIER:])

@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Button, Footer, Input, OptionList, Static
+from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
@@ -22,6 +22,7 @@ from dixis_tui import answers
 from dixis_tui.answers import HOST, QUESTIONS, SOURCE, TARGET, FoundRun, Question, Trial
 from dixis_tui.config import ConfigError
 from screens import words
+from screens.footer import Footer
 
 PAUSE = 0.8  # seconds without a key before what was typed is tried
 PARTS = {HOST: "Host", SOURCE: "Source", TARGET: "Target"}
@@ -71,7 +72,7 @@ class StartScreen(Screen[None]):
             ),
             id="ways",
         )
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def on_key(self, event: events.Key) -> None:
         """The number of a way chooses it."""
@@ -109,7 +110,7 @@ class OldRunsScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Static("Old runs. Enter opens one, read-only.", id="start-text", markup=False)
         yield OptionList(*(Option(self._line(run)) for run in self._runs), id="runs")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def _line(self, run: FoundRun) -> Text:
         when = humanize.naturaltime(words.local_now() - run.changed)
@@ -157,7 +158,7 @@ class QuestionsScreen(Screen[None]):
         with Horizontal(classes="buttons"):
             yield Button(f"Write {self._config}", id="write", compact=True)
             yield Button("Back", id="back", compact=True)
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def on_mount(self) -> None:
         for part in PARTS:

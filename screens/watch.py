@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from dixis_tui.model import Status
 from dixis_tui.runner import Runner
@@ -22,6 +22,7 @@ from dixis_tui.samples import METRICS
 from dixis_tui.triggers import Standing
 from dixis_tui.watching import SPANS, Picture, Watching
 from screens import plots, words
+from screens.footer import Footer
 from screens.view import View
 from screens.widgets import Headline, Table
 
@@ -75,7 +76,7 @@ class WatchScreen(View, Screen[None]):
                 yield Static(id="plot-title", markup=False)
                 yield Canvas(id="plot", markup=False)
             yield VerticalScroll(Static(id="watch-more-text", markup=False), id="watch-more")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Footer()
 
     def on_mount(self) -> None:
         self._lay_out()

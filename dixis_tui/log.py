@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import IO, get_args
 
 from dixis_tui import telling
 from dixis_tui.journal import Event
@@ -24,7 +24,7 @@ LEVEL_OF = {
     Status.WAIVED: "warn",
     Status.INTERRUPTED: "warn",
 }
-WORTH_A_LOOK = ("step-interrupted", "step-waived", "refused", "paused", "rolled-back")
+WORTH_A_LOOK = ("step-interrupted", "step-waived", "refused", "paused", "rolled-back", "log-unwritable")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class LogLine:
 
 def of_event(event: Event) -> LogLine:
     """An event of the journal as a line of the log."""
-    step, level = str(event.data.get("step", "")), "info"
+    step, level = str(event.data.get("step") or ""), "info"
     text = telling.told(event).removeprefix(f"{step}: ")
     outcome, proof = event.data.get("outcome"), event.data.get("proof")
     if isinstance(outcome, dict):
@@ -57,27 +57,49 @@ def _level(word: str) -> Level:
     return found[word]
 
 
+class Appended:
+    """A text file that grows. What cannot be written is left out: a log gives way before the work does.
+
+    problem: why it could not be opened, empty where it could.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.problem = ""
+        self._file: IO[str] | None = None
+        try:
+            path.touch(mode=0o600)
+            self._file = path.open("a", encoding="utf-8", buffering=1)
+        except OSError as error:
+            self.problem = error.strerror or type(error).__name__
+
+    def write(self, text: str) -> None:
+        if self._file:
+            with suppress(OSError, ValueError):  # ValueError: closed
+                self._file.write(text)
+
+    def close(self) -> None:
+        if self._file:
+            with suppress(OSError):  # what was left to write
+                self._file.close()
+
+
 class LogFile:
     """Writes the file. redact takes secrets out of a text."""
 
     def __init__(self, run_dir: Path, redact: Callable[[str], str]) -> None:
-        self.path = run_dir / NAME
-        self.path.touch(mode=0o600)
-        self._file = self.path.open("a", encoding="utf-8", buffering=1)
+        self.file = Appended(run_dir / NAME)
         self._redact = redact
 
     def write(self, line: LogLine) -> None:
-        """Write it; where there is no room for it, the log gives way before the work does."""
         text = self._redact(line.text).replace("\n", "\n    ")
-        with suppress(OSError, ValueError):  # ValueError: closed
-            self._file.write(f"{line.at} {line.level:<5} {line.step or '-'} {text}\n")
+        self.file.write(f"{line.at} {line.level:<5} {line.step or '-'} {text}\n")
 
     def close(self) -> None:
-        self._file.close()
+        self.file.close()
 
 
 class LogReader:
-    """Reads the file as it grows; nothing while it is not there."""
+    """Reads the file as it grows; nothing while it cannot be read."""
 
     def __init__(self, run_dir: Path) -> None:
         self.path = run_dir / NAME
@@ -93,7 +115,7 @@ class LogReader:
                 file.seek(self._offset)
                 data = self._rest + file.read()
                 self._offset = file.tell()
-        except FileNotFoundError:
+        except OSError:
             return []
         *whole, self._rest = data.split(b"\n")
         return parse([line.decode("utf-8", "replace") for line in whole])

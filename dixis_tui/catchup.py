@@ -11,8 +11,9 @@ from dixis_tui.copying import CHUNKS, INSERT_BYTES, Job, Pool, reading_jobs
 from dixis_tui.copyplan import compared_tables, jobs
 from dixis_tui.model import Outcome, failed, passed
 from dixis_tui.phrase import counted
-from dixis_tui.proof import PROVED, Compared, TableProof
+from dixis_tui.proof import PROVED, TableProof
 from dixis_tui.resync import Resync
+from dixis_tui.segments import Compared
 from dixis_tui.source import Snapshot, latest_snapshot, located
 from dixis_tui.target import TargetConnection, connected, identifier, query, server_facts
 

@@ -15,9 +15,9 @@ from dixis_tui.copying import Job, reading_jobs
 from dixis_tui.expressions import lower
 from dixis_tui.names import Names, target_names
 from dixis_tui.phrase import counted
-from dixis_tui.proof import Compared, compared
 from dixis_tui.readings import copied_tables, names_on, read_source
 from dixis_tui.rows import Field
+from dixis_tui.segments import Compared, compared
 from dixis_tui.source import Snapshot, latest_snapshot
 from dixis_tui.target import ServerFacts, TargetConnection, server_facts
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -18,27 +19,19 @@ from pathlib import Path
 from typing import Any
 
 from dixis_tui import belonging, catalogue, copyplan, normalise, structure
-from dixis_tui.config import zone_of
+from dixis_tui.config import Target, zone_of
 from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
-from dixis_tui.expressions import lower
+from dixis_tui.drilldown import WHOLE_ROWS, Sides
 from dixis_tui.model import DixisError, Outcome, Progress, Status
 from dixis_tui.normalise import Form
 from dixis_tui.phrase import counted
-from dixis_tui.proof import (
-    SEGMENT_ROWS,
-    WHOLE_ROWS,
-    Compared,
-    Comparison,
-    Sides,
-    Unlike,
-    Values,
-    batches,
-    target_snapshot,
-)
+from dixis_tui.proof import Comparison
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_columns
+from dixis_tui.segments import Compared, Unlike, Values, batches
+from dixis_tui.sides import SEGMENT_ROWS, target_snapshot
 from dixis_tui.source import Snapshot, digest
-from dixis_tui.target import TargetConnection, connected
+from dixis_tui.target import TargetConnection, connected, execute, query
 
 # SQLite has one text for both passings of an hour that comes twice, so none is marked: as in a zone without such hours.
 NO_HOUR_TWICE = "UTC"
@@ -50,7 +43,7 @@ class Brought:
     """Rows written into the copy, and those that were not because both sides had changed them.
 
     grown: tables and columns that only the target has by now, or has no more. astray: of the conflicts, those whose row
-    belongs to one that SQLite has otherwise, or not at all.
+    belongs to one that SQLite has otherwise, or not at all. orphans: rows that refer to nothing, in words.
     """
 
     inserted: int = 0
@@ -59,6 +52,7 @@ class Brought:
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     grown: list[str] = field(default_factory=list)
     astray: int = 0
+    orphans: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -102,48 +96,74 @@ def _bring(ctx: Context, step: str, snapshot: Snapshot, live: Snapshot) -> Broug
     brought = Brought()
     # Where nobody wrote to the database since the snapshot, no row can have been changed on both sides.
     sure = live.sha256 == snapshot.sha256 or live.mark == snapshot.mark
-    with closing(sqlite3.connect(live.path)) as copy:
+    # All that is read of the target is of one moment, the proof too: somebody may still be writing there.
+    with closing(sqlite3.connect(live.path)) as copy, target_snapshot(ctx.config.target) as view:
         copy.text_factory = bytes
         copy.execute("ATTACH ? AS before", (str(snapshot.path),))
-        orphans = len(copy.execute("PRAGMA foreign_key_check").fetchall())
+        known = [table.job.table for table in tables]
+        orphans = belonging.orphans(copy, known)
         copy.execute("BEGIN")
         triggers = _without_triggers(copy)
+        brought.grown = structure.grown(ctx, view)
         with (
-            target_snapshot(ctx.config.target) as view,
             reading_jobs(snapshot.path, [table.job for table in tables]) as source,
             ThreadPoolExecutor(1, thread_name_prefix="target") as thread,
         ):
             normalise.prepare(source)
-            brought.grown = structure.grown(ctx, view)
-            others = belonging.Others(copy)
-            for number, table in enumerate(belonging.parents_first(tables, lambda table: table.job.table), 1):
+            waiting = []
+            for number, table in enumerate(tables, 1):
                 ctx.check_stop()
                 sides = Sides(source, view, thread, table, NO_HOUR_TWICE, SEGMENT_ROWS)
-                try:
-                    _Table(ctx, sides, source, copy, brought, others, sure=sure).bring()
-                except (sqlite3.IntegrityError, OverflowError) as error:
-                    raise HomecomingError(f"{table.name}: SQLite refuses a row from MySQL: {error}.") from error
+                waiting.append(_Table(ctx, sides, source, copy, brought, sure=sure))
+                waiting[-1].compare()
                 if table.job.table.autoincrement:
                     _carry_number(copy, view, table.job.table.name, table.name)
+                if sure:
+                    waiting.pop().write()
                 ctx.progress(Progress(step, "tables compared", number, len(tables), "tables", note=str(brought)))
+            if not sure:
+                _write_what_belongs(copy, waiting)
         if not sure:
-            for one, key, row in belonging.put_back(copy, [table.job.table for table in tables]):
+            for name, key, row in belonging.put_back(copy, known):
                 where = ", ".join(str(_plain(value)) for value in key)
-                brought.conflicts.append({"table": one, "key": where, "sqlite": _shown(row), "mysql": None})
+                brought.conflicts.append({"table": name, "key": where, "sqlite": _shown(row), "mysql": None})
                 brought.deleted -= 1
         for sql in triggers:
             copy.execute(sql.decode())
         copy.commit()
-        _check(copy, orphans)
-    if sure:
-        _prove(ctx, live)
+        _check(copy)
+        brought.orphans = _orphans(belonging.orphans(copy, known), orphans)
+        if sure:
+            _prove(ctx, live, view)
     return brought
+
+
+def _write_what_belongs(copy: sqlite3.Connection, tables: Sequence[_Table]) -> None:
+    """Write what was found, when all of it is known: before, nobody can say whose rows another one has taken."""
+    for number, place in list(belonging.astray(copy, [table.arrivals for table in tables])):
+        tables[number].leave(place)
+    for table in tables:
+        table.write()
 
 
 def log_ahead(path: Path) -> None:
     """Let a database keep a write-ahead log, which no snapshot does."""
     with closing(sqlite3.connect(path)) as copy:
         copy.execute("PRAGMA journal_mode = WAL").fetchall()
+
+
+def last_written(target: Target) -> str:
+    """When any table of the target was written last, by its clock, or "never"; empty within a second of it, when one
+    more write would look the same."""
+    with connected(target) as connection:
+        if connection.flavour == "MySQL":
+            execute(connection, "SET SESSION information_schema_stats_expiry = 0")
+        last, settled = query(
+            connection,
+            "SELECT COALESCE(MAX(update_time), 'never'), COALESCE(MAX(update_time) < NOW() - INTERVAL 1 SECOND, 1)"
+            " FROM information_schema.tables WHERE table_schema = DATABASE()",
+        )[0]
+    return str(last) if settled else ""
 
 
 def _tables(ctx: Context) -> list[Compared]:
@@ -171,22 +191,28 @@ def _without_triggers(copy: sqlite3.Connection) -> list[bytes]:
     return [sql for _, sql in found]
 
 
-def _check(copy: sqlite3.Connection, before: int) -> None:
+def _check(copy: sqlite3.Connection) -> None:
     words = [row[0].decode() for row in copy.execute("PRAGMA integrity_check(10)")]
     if words != ["ok"]:
         raise HomecomingError(f"The copy with the rows from MySQL is not whole: {'; '.join(words[:3])}.")
-    orphans = copy.execute("PRAGMA foreign_key_check").fetchall()
-    if len(orphans) > before:
-        table = orphans[-1][0].decode()
-        astray = counted(len(orphans) - before, "row refers", "rows refer")
-        raise HomecomingError(f"With the rows from MySQL {astray} to nothing, the last in {table}.")
 
 
-def _prove(ctx: Context, live: Snapshot) -> None:
-    """Compare the copy with the target."""
+def _orphans(now: Sequence[belonging.Orphan], before: Sequence[belonging.Orphan]) -> list[str]:
+    """Rows that came home and refer to nothing, as they do on MySQL, where nothing held them to it, either."""
+    pairs = Counter((one.table, one.parent) for one in now)
+    pairs.subtract((one.table, one.parent) for one in before)
+    return [
+        f"{table}: {counted(count, 'row', 'rows')} from MySQL with nothing in {parent} to refer to"
+        for (table, parent), count in pairs.items()
+        if count > 0
+    ]
+
+
+def _prove(ctx: Context, live: Snapshot, view: TargetConnection) -> None:
+    """Compare the copy with the target, as it was when the view began."""
     home = live.model_copy(update={"sha256": digest(live.path, ctx.stop)})
     comparison = Comparison(home, ctx.config.target, lambda *_: ctx.check_stop(), time_zone=NO_HOUR_TWICE)
-    for proof in comparison.run(_tables(as_of(ctx, home))):
+    for proof in comparison.run(_tables(as_of(ctx, home)), view):
         if proof.status != "equal":
             places = f"{counted(proof.differences_total, 'difference')}"
             raise HomecomingError(f"{proof.table}: the copy is not what MySQL holds: {proof.message or places}.")
@@ -202,7 +228,6 @@ class _Table:
         source: sqlite3.Connection,
         copy: sqlite3.Connection,
         brought: Brought,
-        others: belonging.Others,
         *,
         sure: bool,
     ) -> None:
@@ -211,37 +236,50 @@ class _Table:
         self._source = source
         self._copy = copy
         self._brought = brought
-        self._others = others
         self._sure = sure
         self._table = sides.table.job.table
         self._name = f"main.{catalogue.name(self._table.name)}"
         self._columns = [catalogue.name(column.name) for column in self._table.columns if not column.generated]
         self._key = catalogue.name(sides.table.column)
+        self._gone: list[str] = []
+        self.arrivals = belonging.Arrivals(self._table, sides.table.column)
         self._rules = {rule.column.lower(): rule for rule in ctx.config.data.conversions}
 
-    def bring(self) -> None:
-        """Write the table's differences into the copy: all that goes first, so that no row meets a unique value of one
-        that is about to go."""
-        changed: dict[str, dict[str, Value]] = {}
-        gone: list[str] = []
-        fresh: list[dict[str, Value]] = []
+    def compare(self) -> None:
+        """Find what the target has otherwise."""
+        changed, fresh = self.arrivals.changed, self.arrivals.fresh
         for unlike in self._sides.unlike(lambda _: self._ctx.check_stop()):
             if self._sides.table.keyed:
-                changed |= self._changed(unlike)
-                gone += [f"{self._key} = {key}" for key in unlike.only_source if self._unwritten(key, None)]
-                fresh += self._fresh(unlike)
+                changed.update(self._changed(unlike))
+                self._gone += [f"{self._key} = {key}" for key in unlike.only_source if self._unwritten(key, None)]
+                fresh.update(enumerate(self._fresh(unlike), len(fresh)))
             else:
                 some_changed, some_gone, some_fresh = self._by_hash(unlike)
-                changed |= some_changed
-                gone += some_gone
-                fresh += some_fresh
-        if not self._sure and self._sides.table.keyed:
-            fresh = self._rooted(fresh)
-            changed = {where: values for where, values in changed.items() if self._stays(where, values, fresh)}
-        self._write(changed, gone, fresh)
-        self._others.done.add(lower(self._table.name))
+                changed.update(some_changed)
+                self._gone += some_gone
+                fresh.update(enumerate(some_fresh, len(fresh)))
+
+    def leave(self, place: int | str) -> None:
+        """Leave a row where it is, because SQLite has what it belongs to otherwise, or no more."""
+        if isinstance(place, int):
+            row = self.arrivals.fresh.pop(place)
+            self._conflict(str(row[self._sides.table.column]), None, _shown(row))
+        else:
+            key = place.rpartition(" = ")[2]
+            row = self.arrivals.changed.pop(place)
+            self._conflict(key, _shown(self._row(self._copy, int(key))), _shown(row))
+        self._brought.astray += 1
+
+    def write(self) -> None:
+        """Write the table's differences into the copy: all that goes first, so that no row meets a unique value of one
+        that is about to go."""
+        changed, fresh = self.arrivals.changed, [*self.arrivals.fresh.values()]
+        try:
+            self._write(changed, self._gone, fresh)
+        except (sqlite3.IntegrityError, OverflowError) as error:
+            raise HomecomingError(f"{self._sides.table.name}: SQLite refuses a row from MySQL: {error}.") from error
         self._brought.updated += len(changed)
-        self._brought.deleted += len(gone)
+        self._brought.deleted += len(self._gone)
         self._brought.inserted += len(fresh)
 
     def _write(
@@ -295,28 +333,7 @@ class _Table:
         if not _alike(now, wanted):
             self._conflict(str(key), _shown(now), _shown(wanted))
             if self._row(self._source, key) is None:
-                self._others.taken.setdefault(lower(self._table.name), set()).add(key)
-        return False
-
-    # Rows that belong to others
-
-    def _rooted(self, fresh: Sequence[dict[str, Value]]) -> list[dict[str, Value]]:
-        """Those of the new rows that belong to the rows they belong to on the target; the others are conflicts."""
-        staying = list(fresh)
-        while astray := [row for row in staying if self._others.astray(self._table, row, staying)]:
-            staying = [row for row in staying if row not in astray]
-            for row in astray:
-                self._conflict(str(row[self._sides.table.column]), None, _shown(row))
-            self._brought.astray += len(astray)
-        return staying
-
-    def _stays(self, where: str, values: Mapping[str, Value], fresh: Sequence[Mapping[str, Value]]) -> bool:
-        """Whether a changed row belongs to what it belongs to on the target; else it is a conflict."""
-        if not self._others.astray(self._table, values, fresh):
-            return True
-        key = where.rpartition(" = ")[2]
-        self._conflict(key, _shown(self._row(self._copy, int(key))), _shown(values))
-        self._brought.astray += 1
+                self.arrivals.taken.add(key)
         return False
 
     def _row(self, connection: sqlite3.Connection, key: int) -> dict[str, Value] | None:
@@ -451,4 +468,4 @@ def told(brought: Brought) -> Iterator[str]:
     if brought.astray:
         belong = counted(brought.astray, "row of these belongs", "rows of these belong")
         yield f"{belong} to a row that SQLite has given to somebody else since, or has no more"
-    yield from brought.grown
+    yield from (*brought.orphans, *brought.grown)

@@ -42,10 +42,13 @@ SWITCHED = "application-switched"
 # Traffic is let in on the target: data names the server and its database, which from then on may hold what customers
 # wrote, the snapshot it then held, and the time (ISO 8601 UTC).
 WENT_LIVE = "went-live"
-# What customers wrote there since is in SQLite again: data names the database it came from.
+# What customers wrote there since is in SQLite again: data names the database it came from, and, for what is written
+# there after all, the snapshot that it was equal to, when it was written last, and the rollback by its number.
 CAME_HOME = "came-home"
+# Somebody has written to that database after all: data names it, and the time.
+WRITTEN_LATE = "written-late"
 # The database with these rows is about to take its place: data has its SHA-256, where they came from, and what is in
-# it, in words.
+# it, in words; and how often rows had come home by then.
 PLACING = "home-placing"
 # The old database is about to be made read-only: data has its path and the mode it had.
 KEPT = "source-kept"

@@ -7,18 +7,17 @@ rows that were written to the target after the cutover; what was there is set as
 from __future__ import annotations
 
 import hashlib
-import itertools
-import shlex
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
-from dixis_tui import backup, cutover, envfile, fleet, homecoming, laravel
+from dixis_tui import backup, cutover, dbfile, envfile, fleet, homecoming, laravel
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import Host, HostError, join
-from dixis_tui.journal import CAME_HOME, KEPT, PLACING, WENT_LIVE
+from dixis_tui.journal import CAME_HOME, KEPT, PLACING, WENT_LIVE, WRITTEN_LATE
 from dixis_tui.model import DixisError, Kind, Outcome, Status, StoppedError, failed, passed, warned
 from dixis_tui.source import (
     DamagedError,
@@ -37,11 +36,7 @@ from dixis_tui.step import Phase, Step
 
 # The byte of a database file that is 2 where it keeps a write-ahead log.
 WAL_FLAG = 18
-# The files of a database; the first one is moved first and put back last, so that it is there only with the others.
-PARTS = ("", "-wal", "-shm", "-journal")
 WORKERS_SECONDS = 15.0
-# Ends the name of a file that is about to take the database's place.
-FRESH = ".new"
 # How often a copy is made anew because somebody has written to the database meanwhile.
 ATTEMPTS = 3
 # What is left to do by a person, by words of what was told.
@@ -49,6 +44,7 @@ OPEN_ENDS = {
     "changed on both sides": "decide about the rows that both sides have changed, and write them by hand",
     "MySQL since;": "keep that MySQL database; where a migration changed it, its row has come home too: delete that"
     " from the table migrations, then php artisan migrate",
+    "to refer to": "see what those rows should refer to; on MySQL they refer to nothing, either",
     "NOT given its owner": "give the database its owner, or the web server cannot write it",
 }
 
@@ -221,20 +217,55 @@ def _whole_database(ctx: Context, path: str, host: Host) -> Outcome:
 
 
 def _owed(ctx: Context) -> list[Mapping[str, Any]]:
-    """The last time the shop went live on each database whose rows have not come home yet, oldest first.
+    """The last time the shop went live on each database whose rows have not come home yet, oldest first; where only
+    those are missing that were written after the others had come home, the snapshot is the one of that moment.
 
     A database the shop has run on is never written by a later cutover, so each holds the rows of one time only.
     """
-    home = {event["database"] for event in ctx.recorded(CAME_HOME)}
     lives = {event["database"]: event for event in ctx.recorded(WENT_LIVE) if "snapshot" in event}
-    return [event for database, event in lives.items() if database not in home]
+    homes = {event["database"]: event for event in ctx.recorded(CAME_HOME)}
+    late = {event["database"]: event for event in ctx.recorded(WRITTEN_LATE)}
+    came, went_on = (Counter(event["database"] for event in ctx.recorded(kind)) for kind in (CAME_HOME, WRITTEN_LATE))
+    return [
+        {**life, "snapshot": homes[name]["snapshot"], "at": late[name]["at"]} if came[name] else life
+        for name, life in lives.items()
+        if came[name] <= went_on[name]
+    ]
+
+
+def _written_late(ctx: Context) -> bool:
+    """Whether somebody has gone on writing to the database whose rows came home in this rollback: a request or a job
+    that was not over yet, or a shop that was opened there once more. It is written down, so that these rows are owed.
+    """
+    home = next(iter(ctx.recorded(CAME_HOME)[-1:]), {})
+    if (
+        home.get("rollback") != _number(ctx)
+        or "last" not in home
+        or home["database"] in {life["database"] for life in _owed(ctx)}
+    ):
+        return False
+    try:
+        last = homecoming.last_written(_as_it_was(ctx, home).config.target)
+    except DixisError as error:
+        ctx.say(f"whether {home['database']} was written since its rows came home is not known: {error.what}")
+        return False
+    if last and last == home["last"]:
+        return False
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    ctx.record(WRITTEN_LATE, {"database": home["database"], "at": at})
+    return True
+
+
+def _number(ctx: Context) -> int:
+    """Which rollback of the run this is, from 0."""
+    return len(ctx.recorded("rolled-back"))
 
 
 def _begun(ctx: Context) -> Mapping[str, Any] | None:
     """What was recorded when rows were about to take the database's place, and have not come home since; else None."""
-    owed = {event["database"] for event in _owed(ctx)}
-    placed = ctx.recorded(PLACING)[-1:]
-    return placed[0] if placed and placed[0]["database"] in owed else None
+    owed, came = {event["database"] for event in _owed(ctx)}, len(ctx.recorded(CAME_HOME))
+    placed = next(iter(ctx.recorded(PLACING)[-1:]), None)
+    return placed if placed and placed["database"] in owed and placed.get("came", came) == came else None
 
 
 def owes(ctx: Context) -> str:
@@ -245,6 +276,7 @@ def owes(ctx: Context) -> str:
 
 def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
     """The outcome, with the rows written to the target brought home where it answers, and told where it does not."""
+    _written_late(ctx)
     owed = _owed(ctx)
     if not owed:
         told = (*outcome.evidence, "the shop was not open on MySQL: there is nothing to bring home")
@@ -258,7 +290,7 @@ def _with_rows_home(ctx: Context, outcome: Outcome) -> Outcome:
 def _with_rows_of(ctx: Context, life: Mapping[str, Any], outcome: Outcome) -> Outcome:
     """The outcome, with what became of the rows written that time."""
     try:
-        evidence = _bring_home(_as_it_was(ctx, life), life)
+        home = _bring_home(_as_it_was(ctx, life), life)
     except StoppedError:
         raise
     except Exception as error:  # the way back does not hang on it, whatever it is
@@ -274,7 +306,8 @@ def _with_rows_of(ctx: Context, life: Mapping[str, Any], outcome: Outcome) -> Ou
             ],
             **outcome.facts,
         )
-    ctx.record(CAME_HOME, {"database": life["database"], "told": evidence})
+    ctx.record(CAME_HOME, {**home, "server": life.get("server"), "rollback": _number(ctx)})
+    evidence = home["told"]
     remedy = [way for word, way in OPEN_ENDS.items() if any(word in line for line in evidence)]
     status = Status.WARN if remedy else outcome.status
     return outcome.model_copy(
@@ -317,8 +350,9 @@ def _as_it_was(ctx: Context, life: Mapping[str, Any]) -> Context:
     return replace(ctx, config=ctx.config.model_copy(update={"target_section": section}))
 
 
-def _bring_home(ctx: Context, life: Mapping[str, Any]) -> list[str]:
-    """Bring home what the target has otherwise than the snapshot of that time; what was done, in lines for people."""
+def _bring_home(ctx: Context, life: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring home what the target has otherwise than the snapshot of that time; what there is to write down about it,
+    "told" in lines for people, and "snapshot" for the next time."""
     snapshot = located(ctx, Snapshot.model_validate(life["snapshot"]))
     if not sound(snapshot):
         raise DixisError(
@@ -333,22 +367,28 @@ def _bring_home(ctx: Context, life: Mapping[str, Any]) -> list[str]:
         and placed["database"] == life["database"]
         and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout
     ):
-        return [*placed["told"], "it was there already: an earlier try was cut off just then"]
+        return {**placed, "told": [*placed["told"], "it was there already: an earlier try was cut off just then"]}
+    last = homecoming.last_written(ctx.config.target)
     live, brought = _brought(ctx, snapshot)
     evidence = list(homecoming.told(brought))
     if brought.conflicts:
         kept = ctx.run_dir / f"conflicts-{backup.stamp()}.jsonl"
         homecoming.keep_conflicts(kept, brought.conflicts)
         evidence.append(f"those rows are as SQLite has them; both sides are kept in {kept}, one a line")
-    if brought.total:
-        if host.read(path, WAL_FLAG, 1) == b"\2":
-            homecoming.log_ahead(live.path)
-        suffix = _suffix(ctx, "before-home")
-        placing = {"database": life["database"], "sha256": digest(live.path, ctx.stop), "suffix": suffix}
-        ctx.record(PLACING, {**placing, "told": evidence})
-        evidence += _replace(ctx, live.path, suffix)
-        evidence.append(f"{path} on {host.name} is the checked copy with these rows")
-    return evidence
+    home = {"database": life["database"], "last": last, "snapshot": life["snapshot"], "told": evidence}
+    if not brought.total:
+        return home
+    if host.read(path, WAL_FLAG, 1) == b"\2":
+        homecoming.log_ahead(live.path)
+    sha256 = digest(live.path, ctx.stop)
+    if not brought.conflicts:
+        home["snapshot"] = live.model_copy(update={"sha256": sha256}).model_dump(mode="json")
+    suffix = dbfile.suffix(ctx, "before-home")
+    ctx.record(PLACING, {**home, "sha256": sha256, "suffix": suffix, "came": len(ctx.recorded(CAME_HOME))})
+    set_aside = dbfile.replace(ctx, live.path, suffix)
+    if not brought.conflicts:
+        home["snapshot"]["mark"] = mark(host, path).model_dump(mode="json")
+    return {**home, "told": [*evidence, *set_aside, f"{path} on {host.name} is the checked copy with these rows"]}
 
 
 def _brought(ctx: Context, snapshot: Snapshot) -> tuple[Snapshot, homecoming.Brought]:
@@ -358,7 +398,7 @@ def _brought(ctx: Context, snapshot: Snapshot) -> tuple[Snapshot, homecoming.Bro
     ends.
     """
     for _ in range(ATTEMPTS):
-        live = snapshot_now(ctx, f"home-{backup.stamp()}.sqlite")
+        live = snapshot_now(ctx, f"home-{backup.stamp()}-{len(ctx.recorded(CAME_HOME))}.sqlite")
         try:
             brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
             if not brought.total or mark(source_host(ctx), ctx.config.source.path) == live.mark:
@@ -386,75 +426,13 @@ def _set_back(ctx: Context) -> None:
     except HostError:
         return  # what cannot be looked at is there
     if gone:
-        _put_back_parts(host, real_path(host, ctx.config.source.path), begun["suffix"])
-
-
-def _suffix(ctx: Context, why: str) -> str:
-    """An end for the name of a file that is set aside, which no other one has."""
-    host, base = source_host(ctx), f"{why}-{backup.stamp()}"
-    path = real_path(host, ctx.config.source.path)
-    names = (f"{base}-{number}" if number else base for number in itertools.count())
-    return next(name for name in names if host.stat(f"{path}.{name}") is None)
-
-
-def _replace(ctx: Context, file: Path, suffix: str) -> list[str]:
-    """Put a file in the database's place with the mode and owner it had; what was there is kept beside it.
-
-    The file lies beside the database, whole and with its owner, before anything is moved: without room for it, say, the
-    database is not touched.
-    """
-    host = source_host(ctx)
-    path = real_path(host, ctx.config.source.path)
-    fresh = f"{path}.{suffix}{FRESH}"
-    facts = host.stat(path)
-    # Its mode and owner are those of the file it replaces, else the owner of its folder.
-    like = path if facts and not facts.is_dir else path.rpartition("/")[0]
-    told = []
-    try:
-        host.store(file, fresh, mode=0o660)
-        host.run(["chown", f"--reference={like}", "--", fresh])
-        there, wanted = host.stat(fresh), host.stat(like)
-        if there and wanted and (there.uid, there.gid) != (wanted.uid, wanted.gid):
-            after = like if like != path else f"{path}.{suffix}"
-            owned = shlex.join(["chown", f"--reference={after}", "--", path])
-            told.append(f"NOT given its owner: as root on {host.name}, run: {owned}")
-        if like == path:
-            host.run(["chmod", f"--reference={like}", "--", fresh]).check("Setting the mode of the restored database")
-    except DixisError:
-        host.remove(fresh)
-        raise
-    try:
-        kept = _set_aside(host, path, suffix)
-        host.run(["mv", "-fT", "--", fresh, path]).check("Putting the database in its place")
-    except DixisError:
-        _put_back_parts(host, path, suffix)
-        raise
-    return [*(f"kept: {one}" for one in kept), *told]
-
-
-def _set_aside(host: Host, path: str, suffix: str) -> list[str]:
-    """Move the files of the database aside; their new names."""
-    kept = []
-    for part in PARTS:
-        if host.stat(path + part) is not None:
-            kept.append(f"{path}{part}.{suffix}")
-            host.run(["mv", "-fT", "--", path + part, kept[-1]]).check("Setting a file aside")
-    return kept
-
-
-def _put_back_parts(host: Host, path: str, suffix: str) -> None:
-    """Move the files of the database that were set aside back to their place."""
-    for part in reversed(PARTS):
-        kept = f"{path}{part}.{suffix}"
-        if host.stat(kept) is not None:
-            host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
-    host.remove(f"{path}.{suffix}{FRESH}")
+        dbfile.put_back(host, real_path(host, ctx.config.source.path), begun["suffix"])
 
 
 def _restore(ctx: Context, reason: SourceError) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     snapshot = _newest_snapshot(ctx)
-    kept = _replace(ctx, snapshot.path, _suffix(ctx, "damaged"))
+    kept = dbfile.replace(ctx, snapshot.path, dbfile.suffix(ctx, "damaged"))
     rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     return warned(
         f"the SQLite database was restored from the snapshot of {snapshot.taken_at}",
@@ -535,9 +513,10 @@ def _digest(content: bytes) -> str:
 
 
 def _verify(ctx: Context) -> Outcome:
+    late = _with_rows_home(ctx, passed("")) if _written_late(ctx) else passed("")
     answers = fleet.each(ctx, laravel.ask)
-    told = fleet.named(ctx, [answer.lines() for answer in answers])
-    expected = ctx.fact("rollback.database", "rows")
+    told = [*late.evidence, *fleet.named(ctx, [answer.lines() for answer in answers])]
+    expected = late.facts.get("rows", ctx.fact("rollback.database", "rows"))
     for answer in answers:
         if answer.driver != "sqlite":
             return failed(
@@ -559,10 +538,15 @@ def _verify(ctx: Context) -> Outcome:
     started = fleet.each(ctx, lambda host: laravel.run_commands(host, ctx.config.app.start_workers))
     problems += fleet.named(ctx, [one.problems for one in started])
     told += fleet.named(ctx, [one.done for one in started])
+    remedy = [*late.remedy]
     if problems:
-        remedy = ["see that the workers run, and mend artisan before the next try"]
-        return warned("the application answers on SQLite, traffic is back", [*told, *problems], remedy)
-    return passed("the application answers on SQLite, traffic is back", told)
+        told += problems
+        remedy.append("see that the workers run, and mend artisan before the next try")
+    if _written_late(ctx):
+        told.append("MySQL was written even after its rows had come home")
+        remedy.append("find who writes there and end them: workers, scheduled tasks; then: dixis rollback --recover")
+    good = "the application answers on SQLite, traffic is back"
+    return warned(good, told, remedy) if remedy else passed(good, told)
 
 
 def _opened(ctx: Context) -> list[str]:

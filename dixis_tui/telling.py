@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from dixis_tui.journal import CAME_HOME, CONFIRMED, DROPPED, KEPT, PACED, PLACING, RESTORED, SWITCHED, WENT_LIVE, Event
+from dixis_tui.journal import (
+    CAME_HOME,
+    CONFIRMED,
+    DROPPED,
+    KEPT,
+    PACED,
+    PLACING,
+    RESTORED,
+    SWITCHED,
+    WENT_LIVE,
+    WRITTEN_LATE,
+    Event,
+)
 from dixis_tui.signatures import SIGNED_KINDS
 
 Data = Mapping[str, Any]
@@ -79,6 +91,7 @@ WORDS: Mapping[str, Callable[[Data], str]] = {
     SWITCHED: lambda d: f"the application is being led to the target; its settings are saved as {d.get('path', '')}",
     WENT_LIVE: lambda d: f"traffic is let in on the target {d.get('database', '')}".rstrip(),
     CAME_HOME: lambda _: "what customers wrote to the target is in SQLite again",
+    WRITTEN_LATE: lambda d: f"{d['database']} was written after its rows had come home",
     PLACING: lambda _: "the database with the rows brought home takes its place",
     KEPT: lambda d: f"the old database is made read-only: {d.get('path', '')}",
     DROPPED: lambda _: "indexes are taken away for the load",

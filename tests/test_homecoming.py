@@ -150,7 +150,8 @@ def test_rows_written_on_mysql_come_home_exactly(server: RunningServer, database
     assert rows(driver, "SELECT * FROM notes ORDER BY word") == [("fresh", None), ("same", 1), ("same", 1), ("same", 1)]
     assert rows(driver, "SELECT seq FROM sqlite_sequence WHERE name = 'users'") == [(9,)]
     assert len(list(tmp_path.glob("shop.sqlite.before-home-*"))) == 1
-    # once they are home nothing is brought again
+    # once they are home and the rollback has ended nothing is brought again
+    driver.ctx.record("rolled-back", {})
     write(driver, "DELETE FROM cache")
     assert "nothing to bring home" in back(driver).evidence[-1]
     assert rows(driver, "SELECT count(*) FROM cache") == [(2,)]
@@ -236,6 +237,7 @@ def test_after_a_second_cutover_its_rows_come_home_too(
     driver = live(server, database, tmp_path)
     write(driver, "INSERT INTO users (id, email) VALUES (66, 'first@example.com')")
     back(driver)
+    driver.ctx.record("rolled-back", {})
     # a day later, into another database; nobody wrote to SQLite between the rollback and this cutover
     lead_to(driver, database=second_database)
     go_live(driver, [*driver.make_tables(), *driver.copy()])
@@ -627,3 +629,87 @@ def test_rows_of_a_tree_come_home_with_what_they_hang_on(server: RunningServer, 
     shop_write(driver, "INSERT INTO categories VALUES (9, 1, 'other')")
     back(driver)
     assert rows(driver, "SELECT id, parent_id FROM categories ORDER BY id") == [(1, None), (2, 3), (3, 1), (9, 1)]
+
+
+def test_rows_of_tables_that_refer_to_each_other_come_home_or_stay_together(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    shop = (
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, tenant_id INTEGER REFERENCES tenants (id))",
+        "CREATE TABLE tenants (id INTEGER PRIMARY KEY, owner_id INTEGER REFERENCES users (id))",
+        "INSERT INTO users VALUES (1, NULL)",
+        "INSERT INTO tenants VALUES (1, 1)",
+        "UPDATE users SET tenant_id = 1",
+    )
+    driver = make_driver(server, database, tmp_path, shop)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(
+        driver,
+        "SET SESSION foreign_key_checks = 0",
+        "INSERT INTO users VALUES (2, 2), (3, 3), (4, 9)",
+        "INSERT INTO tenants VALUES (2, 2), (3, 3), (9, 4), (10, 4)",
+    )
+    # by that number it is another one's, so neither its owner nor what else he owns may come
+    shop_write(driver, "INSERT INTO tenants VALUES (9, 1)")
+    assert back(driver).status is Status.WARN
+    assert rows(driver, "SELECT * FROM users ORDER BY id") == [(1, 1), (2, 2), (3, 3)]
+    assert rows(driver, "SELECT * FROM tenants ORDER BY id") == [(1, 1), (2, 2), (3, 3), (9, 1)]
+
+
+@pytest.mark.parametrize("written_since", [False, True])
+def test_rows_come_home_where_foreign_keys_hold_nothing(
+    server: RunningServer, database: str, tmp_path: Path, written_since: bool
+) -> None:
+    shop = (
+        # such a key cannot be made on MySQL: nothing makes the code unique, and there are no carts
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, code INTEGER)",
+        "INSERT INTO users VALUES (1, 1), (2, 2)",
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, user_code INTEGER REFERENCES users (code))",
+        "CREATE TABLE items (id INTEGER PRIMARY KEY, cart_id INTEGER REFERENCES carts (id))",
+        "INSERT INTO items VALUES (1, 1)",
+    )
+    driver = make_driver(server, database, tmp_path, shop)
+    go_live(driver, [*driver.make_tables(), *driver.copy()])
+    write(driver, "INSERT INTO orders VALUES (2, 2)", "INSERT INTO items VALUES (2, 7)")
+    if written_since:
+        shop_write(driver, "INSERT INTO orders VALUES (50, 1)")
+    outcome = back(driver)
+    assert outcome.summary.endswith("brought home from MySQL: 2 inserted, 0 updated, 0 deleted"), outcome
+    assert "items: 1 row from MySQL with nothing in carts to refer to" in outcome.evidence
+    assert "see what those rows should refer to" in outcome.remedy[-1]
+    assert rows(driver, "SELECT id FROM items") == [(1,), (2,)]
+
+
+def test_rows_written_after_the_others_had_come_home_come_too(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, *SINCE)
+    assert back(driver).status is Status.PASS
+    # a request that was not over yet, before traffic returns to SQLite; it meets rows of each kind of table
+    write(
+        driver,
+        "INSERT INTO orders (user_id, total) VALUES (9, 5)",
+        "UPDATE users SET balance = 1 WHERE id = 9",
+        "INSERT INTO notes VALUES ('late', 1)",
+        "DELETE FROM cache WHERE `key` = 'z'",
+    )
+    outcome = back(driver)
+    assert outcome.summary.endswith("brought home from MySQL: 2 inserted, 1 updated, 1 deleted")
+    assert rows(driver, "SELECT id, total FROM orders") == [(1, 10), (2, 20.5), (3, 99.99), (4, 5)]
+    assert rows(driver, "SELECT balance FROM users ORDER BY id") == [(20.01,), (5,), (1,)]
+    assert rows(driver, "SELECT count(*) FROM notes") == [(5,)]
+    assert rows(driver, "SELECT key FROM cache") == [("x",)]
+
+
+def test_while_somebody_goes_on_writing_on_mysql_rows_come_home_all_the_same(
+    server: RunningServer, database: str, tmp_path: Path
+) -> None:
+    driver = live(server, database, tmp_path)
+    write(driver, "INSERT INTO users (id, email) VALUES (66, 'new@example.com')")
+    driver.heard = lambda _: write(driver, "INSERT INTO notes VALUES ('late', 1)")
+    assert back(driver).summary.endswith("brought home from MySQL: 1 inserted, 0 updated, 0 deleted")
+    driver.heard = lambda _: None
+    back(driver)
+    written = int(str(rows(driver, "SELECT count(*) FROM notes WHERE word = 'late'")[0][0]))
+    assert written == sum(1 for one in driver.progress if one.step == "rollback.database") / 2

@@ -428,11 +428,8 @@ def test_the_week_is_summed_up_with_its_gaps(tmp_path: Path) -> None:
     signing.sign(runner, "watch.day-2.backup", role="operator", name="Nikos", note="")
     built = week.build(runner, store, now=begun + 2 * DAY)
     verdicts = {one.title: one.verdict for one in built.criteria}
-    assert verdicts["100 % data integrity preserved"] == "met"
-    assert verdicts["under 2 hours of downtime"] == "met"
-    assert verdicts["database response time under 100 ms, for 95 % of queries"] == "met"
-    assert verdicts["zero data loss"] == "met"
-    assert verdicts["all automated tests passing"] == "met"
+    assert verdicts["data integrity"] == verdicts["downtime"] == verdicts["response time"] == "met"
+    assert verdicts["zero data loss"] == verdicts["tests pass"] == "met"
     assert verdicts["Greek VAT"] == verdicts["Payments are taken"] == "met"
     (gap,) = built.gaps
     assert (gap.ended - gap.begun).total_seconds() == pytest.approx(4 * 3600, abs=900)

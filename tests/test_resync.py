@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import catchup, holdings, structure, transfer, validation
+from dixis_tui.drilldown import Sides
 from dixis_tui.journal import CONFIRMED
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
-from dixis_tui.proof import Sides, Unlike
 from dixis_tui.refusal import TransferError
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.segments import Unlike
 from dixis_tui.source import Snapshot, latest_snapshot
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver

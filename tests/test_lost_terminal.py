@@ -112,7 +112,7 @@ def test_a_paused_console_ends_too(place: Place) -> None:
     assert place.state.step("data.copy").status is Status.INTERRUPTED
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_what_is_not_utf_8_ends_nothing_and_a_signal_leaves_the_terminal_in_order(
     place: Place, number: signal.Signals
 ) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
-from dixis_tui.log import Appended
+from dixis_tui.appended import Appended
 from dixis_tui.ran import Command, Kind
 
 NAME = "commands.log"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, get_args
+from typing import get_args
 
 from dixis_tui import telling
+from dixis_tui.appended import Appended
 from dixis_tui.journal import Event
 from dixis_tui.model import Level, Status
+from dixis_tui.phrase import counted
 
 NAME = "console.log"
 LINE = re.compile(rf"(\d{{4}}-\S+) ({'|'.join(get_args(Level))}) +(\S+) (.*)")
@@ -46,7 +47,7 @@ def of_event(event: Event) -> LogLine:
         level = LEVEL_OF.get(Status(outcome["status"]), "info")
     elif isinstance(proof, dict):
         level = "info" if proof["status"] == "equal" else "error"
-        text = f"{proof['table']}: {proof['status']}, {proof['rows_source']:,} rows"
+        text = f"{proof['table']}: {proof['status']}, {counted(proof['rows_source'], 'row')}"
     elif event.kind in WORTH_A_LOOK:
         level = "warn"
     return LogLine(event.at, step, text, _level(level))
@@ -55,32 +56,6 @@ def of_event(event: Event) -> LogLine:
 def _level(word: str) -> Level:
     found: dict[str, Level] = {level: level for level in get_args(Level)}
     return found[word]
-
-
-class Appended:
-    """A text file that grows. What cannot be written is left out: a log gives way before the work does.
-
-    problem: why it could not be opened, empty where it could.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.problem = ""
-        self._file: IO[str] | None = None
-        try:
-            path.touch(mode=0o600)
-            self._file = path.open("a", encoding="utf-8", buffering=1)
-        except OSError as error:
-            self.problem = error.strerror or type(error).__name__
-
-    def write(self, text: str) -> None:
-        if self._file:
-            with suppress(OSError, ValueError):  # ValueError: closed
-                self._file.write(text)
-
-    def close(self) -> None:
-        if self._file:
-            with suppress(OSError):  # what was left to write
-                self._file.close()
 
 
 class LogFile:

@@ -42,9 +42,11 @@ class Conversations:
     async def _confirm(self, title: str, steps: Sequence[Step], lines: Callable[[], Sequence[str]], *, go: str) -> bool:
         """Ask before something is changed; the first time in production the database's name must be typed."""
         config = self._runner.config
-        typed = config.run.environment == "production" and not self._confirmed
+        production = config.run.environment == "production"
+        typed = production and not self._confirmed
         word = config.target.database if typed else await asyncio.to_thread(self._runner.word, steps)
-        if not await self._app.push_screen_wait(ConfirmDialog(title, lines, go=go, word=word)):
+        dialog = ConfirmDialog(title, lines, go=go, word=word, production=production)
+        if not await self._app.push_screen_wait(dialog):
             return False
         self._confirmed = True
         self._runner.confirm(steps, title, word)

@@ -283,7 +283,7 @@ async def test_the_keys_of_a_long_question_are_seen_in_every_terminal(runner: Ru
             await pilot.app.push_screen(dialog)
             for width, height in ((80, 24), (100, 35), (100, 36), (160, 50)):
                 await pilot.resize_terminal(width, height)
-                await see(pilot, "STATEMENT 0;", "Esc: back")
+                await see(pilot, "STATEMENT 0;", "Esc: back", gone="PRODUCTION")
             await pilot.press("escape")
 
 

@@ -10,6 +10,7 @@ from textual.app import App
 
 from dixis_tui import signing, telling
 from dixis_tui.model import DixisError, Kind, Status
+from dixis_tui.phrase import counted
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 from screens import words
@@ -35,15 +36,17 @@ class Conversations:
 
     async def phase(self, phase: Phase, steps: Sequence[Step], *, again: bool) -> bool:
         """Preview the steps of a phase and ask whether they shall run."""
-        title = f"{phase.title}: again from the start" if again else f"{phase.title}: {len(steps)} steps"
+        title = f"{phase.title}: again from the start" if again else f"{phase.title}: {counted(len(steps), 'step')}"
         return await self._confirm(title, steps, partial(_phase_preview, self._runner, steps), go="run the phase")
 
     async def _confirm(self, title: str, steps: Sequence[Step], lines: Callable[[], Sequence[str]], *, go: str) -> bool:
         """Ask before something is changed; the first time in production the database's name must be typed."""
         config = self._runner.config
-        typed = config.run.environment == "production" and not self._confirmed
+        production = config.run.environment == "production"
+        typed = production and not self._confirmed
         word = config.target.database if typed else await asyncio.to_thread(self._runner.word, steps)
-        if not await self._app.push_screen_wait(ConfirmDialog(title, lines, go=go, word=word)):
+        dialog = ConfirmDialog(title, lines, go=go, word=word, production=production)
+        if not await self._app.push_screen_wait(dialog):
             return False
         self._confirmed = True
         self._runner.confirm(steps, title, word)

@@ -14,6 +14,7 @@ from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.journal import KEPT, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, StoppedError, failed, passed, warned
+from dixis_tui.phrase import counted
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import connected, identifier, query
@@ -435,7 +436,7 @@ def refresh(ctx: Context, summary: str) -> Outcome:
     evidence = fleet.named(ctx, [one.done for one in done])
     if problems:
         return warned(
-            f"{summary}, but {len(problems)} commands failed",
+            f"{summary}, but {counted(len(problems), 'command')} failed",
             [*evidence, *problems],
             ["run these by hand in the application's folder, then go on: the next step asks the application itself"],
         )

@@ -34,6 +34,7 @@ from dixis_tui.model import (
     StoppedError,
 )
 from dixis_tui.openrun import Notice
+from dixis_tui.phrase import counted
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 
@@ -204,7 +205,7 @@ class Headless:
         for line in lines[:PREVIEW]:
             self._print(f"           {line}")
         if len(lines) > PREVIEW:
-            self._print(f"           … and {len(lines) - PREVIEW} lines more; --dry-run shows all")
+            self._print(f"           … and {counted(len(lines) - PREVIEW, 'line')} more; --dry-run shows all")
 
     def _sign(self, step: Step) -> int:
         for role in step.roles or ("operator",):

@@ -122,15 +122,17 @@ class Journal:
         self._write_lock = threading.Lock()
         self._reads_only = not create
         self._mark: tuple[object, ...] = ()
-        if create:
-            run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self.path.touch(mode=0o600)
         try:
+            if create:
+                run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self.path.touch(mode=0o600)
             self._engine = self._open()
             self._events = self._read()
-        except (DatabaseError, UnicodeDecodeError) as error:
+        except (DatabaseError, UnicodeDecodeError, OSError) as error:
+            place = Path(error.filename) if isinstance(error, OSError) and error.filename else self.path
+            why = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
             raise JournalError(
-                f"The journal {self.path} cannot be read: {getattr(error, 'orig', error)}.",
+                f"The journal {place} cannot be read: {why}.",
                 safe="source and target were not touched",
                 next_step="restore the file from a copy, or start a new run in another directory",
             ) from error

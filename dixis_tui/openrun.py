@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from dixis_tui import glance, live, log, outline, ran
+from dixis_tui import commandlog, glance, live, log, outline, ran
 from dixis_tui.commandlog import CommandLog
 from dixis_tui.config import Config
 from dixis_tui.gate import Gate
@@ -71,6 +71,11 @@ class OpenRun:
                 self._log.write(log.of_event(self._journal.append("run-opened", opened)))
             attached = self._journal.append("console-attached", {"operator": self.operator})
             self._log.write(log.of_event(attached))
+            for name, problem in ((log.NAME, self._log.file.problem), (commandlog.NAME, self._commands.file.problem)):
+                if problem:
+                    self._log.write(
+                        log.of_event(self._journal.append("log-unwritable", {"file": name, "why": problem}))
+                    )
             self._publish()
             planned = outline.of(plan, config)
             if outline.recorded(self._journal.events) != planned:

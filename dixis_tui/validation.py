@@ -182,7 +182,7 @@ def _compare(
         wanted = copyplan.compared_tables(ctx, connection, sorted(jobs, key=lambda job: job.total))
         for proof in Comparison(snapshot, ctx.config.target, between).run(wanted):
             state = Status.PASS if proof.status == "equal" else Status.FAIL
-            note = {"equal": "equal", "differs": f"{proof.differences_total} differences"}.get(
+            note = {"equal": "equal", "differs": f"{counted(proof.differences_total, 'difference')}"}.get(
                 proof.status, proof.message
             )
             ctx.progress(Progress(step, proof.table, totals[proof.table], totals[proof.table], state=state, note=note))

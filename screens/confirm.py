@@ -23,7 +23,7 @@ class ConfirmDialog(Deliberate, ModalScreen[bool]):
     """Shows what prepare answers and asks; True only for a clear yes.
 
     prepare: the lines to show, called in a thread because looking may take a while; no yes is taken before it ended.
-    word: what must be typed; empty when y or Enter is enough. go: what yes means, as a verb.
+    word: what must be typed; empty when y or Enter is enough. go: what yes means, as a verb. production: this is it.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,12 +36,15 @@ class ConfirmDialog(Deliberate, ModalScreen[bool]):
         Binding("pagedown", "scroll(8)", "Page down", show=False),
     ]
 
-    def __init__(self, title: str, prepare: Callable[[], Sequence[str]], *, go: str, word: str = "") -> None:
+    def __init__(
+        self, title: str, prepare: Callable[[], Sequence[str]], *, go: str, word: str = "", production: bool = False
+    ) -> None:
         super().__init__()
         self._title = title
         self._prepare = prepare
         self._go = go
         self._word = word
+        self._production = production
         self._ready = False
 
     def compose(self) -> ComposeResult:
@@ -50,7 +53,8 @@ class ConfirmDialog(Deliberate, ModalScreen[bool]):
             with VerticalScroll(id="confirm-body", classes="dialog-body", can_focus=False):
                 yield Static("Looking at what would be done…", id="confirm-text", markup=False)
             if self._word:
-                yield Static(f"This is PRODUCTION. To {self._go}, type {self._word} and press Enter.", markup=False)
+                where = "This is PRODUCTION. " if self._production else ""
+                yield Static(f"{where}To {self._go}, type {self._word} and press Enter.", markup=False)
                 yield Input(id="confirm-word")
             yield Static("", id="confirm-problem", classes="problem", markup=False)
             keys = "Enter: " if self._word else "Enter or y: "

@@ -238,7 +238,7 @@ def log_text(notice: Event | LogLine) -> Text:
     proof = notice.data.get("proof")
     if isinstance(proof, dict):
         places = f", {counted(proof['differences_total'], 'difference')}" if proof["differences_total"] else ""
-        return line.append(f"{proof['table']}: {proof['status']}, {proof['rows_source']:,} rows{places}", "")
+        return line.append(f"{proof['table']}: {proof['status']}, {counted(proof['rows_source'], 'row')}{places}", "")
     if notice.kind == "step-finished" and isinstance(outcome, dict):
         return line.append_text(state(Status(outcome["status"]))).append(f": {outcome['summary']}", "")
     name = notice.data.get("name", notice.data.get("operator", ""))

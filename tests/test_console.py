@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import DataTable
 
@@ -26,7 +28,9 @@ from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed,
 from dixis_tui.proof import PROVED, TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
+from screens.confirm import ConfirmDialog
 from screens.deliberate import Deliberate
+from screens.sign import SignDialog
 from screens.widgets import Headline
 
 SMALL = (80, 24)
@@ -265,6 +269,22 @@ async def test_an_action_shows_what_it_would_do_and_esc_does_nothing(runner: Run
         await pilot.press("y")
         await see(pilot, "✓ pass Create", "Create: done")
         assert shop.done == ["schema.create"]
+
+
+async def test_the_keys_of_a_long_question_are_seen_in_every_terminal(runner: Runner) -> None:
+    long = [f"STATEMENT {number};" for number in range(200)]
+    roles = [("lead", "Maria"), ("operator", "Maria")]
+    dialogs: list[ModalScreen[Any]] = [
+        ConfirmDialog("All of it", lambda: long, go="run it", word="dixis_shop"),
+        SignDialog("Go", long, roles, yes="Sign", no="Refuse", problem="Maria would be the only one. " * 3),
+    ]
+    async with console(runner) as pilot:
+        for dialog in dialogs:
+            await pilot.app.push_screen(dialog)
+            for width, height in ((80, 24), (100, 35), (100, 36), (160, 50)):
+                await pilot.resize_terminal(width, height)
+                await see(pilot, "STATEMENT 0;", "Esc: back", gone="PRODUCTION")
+            await pilot.press("escape")
 
 
 async def test_a_key_held_down_agrees_to_nothing(runner: Runner, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

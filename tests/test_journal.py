@@ -148,6 +148,16 @@ def test_one_console_drives_and_a_killed_one_lets_go(tmp_path: Path) -> None:
         assert not lock.held()
 
 
+def test_what_lies_in_the_journals_place_is_named(tmp_path: Path) -> None:
+    for name in ("journal.sqlite", "journal.head"):
+        (tmp_path / name / name).mkdir(parents=True)
+        for create in (True, False):
+            with pytest.raises(JournalError, match=rf"{name} cannot be read") as told:
+                Journal(tmp_path / name, create=create)
+            assert told.value.safe
+            assert told.value.next_step
+
+
 def test_a_note_in_another_encoding_is_recorded(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append("note", {"note": "caf\udce9"})

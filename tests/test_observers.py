@@ -17,6 +17,7 @@ import pytest
 from dixis_tui import glance, live, signing
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
+from dixis_tui.glance import NoRunError
 from dixis_tui.journal import Journal
 from dixis_tui.model import Kind, NotNowError, Outcome, Progress, Status, passed
 from dixis_tui.openrun import Notice
@@ -235,3 +236,6 @@ def test_a_folder_without_a_run_is_told_so(tmp_path: Path) -> None:
         assert "There is no run in" in done.stderr
         assert "Next: name the folder" in done.stderr
     assert json.dumps(sorted(tmp_path.iterdir())) == "[]"
+    (tmp_path / "file").touch()
+    with pytest.raises(NoRunError, match="There is no run in"):
+        glance.read(tmp_path / "file")

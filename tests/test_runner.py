@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import signing
+from dixis_tui import commandlog, log, signing, telling
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
 from dixis_tui.journal import SWITCHED, HeldError
@@ -199,6 +199,20 @@ async def test_state_outlives_the_process_and_settled_steps_stay(plan: Plan, con
         assert second.state.run_id == run_id
         assert await second.run_phase("preflight") is Status.PASS
         assert await second.run_phase("preflight", again=True) is Status.FAIL
+
+
+async def test_a_log_that_cannot_be_written_stops_nothing_and_is_told(plan: Plan, config: Config) -> None:
+    for name in ("console.log", "commands.log"):
+        (config.run.directory / name).mkdir(parents=True)
+    with Runner(plan, config) as runner:
+        assert await runner.rollback() is Status.PASS
+        lost = [telling.told(event) for event in runner.events if event.kind == "log-unwritable"]
+    assert lost == [
+        f"{name} cannot be written: Is a directory; the work goes on without it"
+        for name in ("console.log", "commands.log")
+    ]
+    assert log.LogReader(config.run.directory).new() == []
+    assert commandlog.Reader(config.run.directory).new() == []
 
 
 def test_one_console_drives_and_others_watch(plan: Plan, config: Config) -> None:

@@ -6,6 +6,7 @@ A real terminal's view of it: keys are written into a pty, and a key counts as a
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
 import platform
 import pty
@@ -32,6 +33,7 @@ from dixis_tui.sandbox import Kind, find_servers, start_server
 
 PATIENCE = 60.0
 PACE = 0.15  # seconds between two keys of a quick operator
+FRAME = 0.015  # seconds; what comes closer together is one repaint in several pieces
 PHASES = (("1", "schema"), ("4", "validation"))  # the keys pressed in turn, and whose first step they show
 
 
@@ -127,6 +129,11 @@ def keys(shown: Screen, titles: Sequence[str], count: int) -> list[float]:
     return taken
 
 
+def gaps(times: Sequence[float]) -> list[float]:
+    """From each time to the next, in seconds."""
+    return [after - before for before, after in itertools.pairwise(times)]
+
+
 def told(name: str, values: Sequence[float]) -> str:
     worst = statistics.quantiles(values, n=20)[-1]
     return f"  {name:34} median {statistics.median(values):6.0f}, 95 % {worst:6.0f}, most {max(values):6.0f} ms"
@@ -180,13 +187,13 @@ def measure(bench: Bench, count: int, runs: int) -> None:
         shown.press("2")
         shown.press("r")
         shown.see("CREATE TABLE")  # what would be done is known
+        shown.look(1.0)  # and can have been read
         shown.press("y")
         shown.see("rows/s")
         begun, busy = time.perf_counter(), shown.processor
         shown.paints.clear()
         print(told(f"a key, copying {bench.orders:,} orders", keys(shown, titles, count)))
-        gaps = [1000 * (after - before) for before, after in zip(shown.paints, shown.paints[1:], strict=False)]
-        print(told("between two repaints, copying", gaps))
+        print(told("between two repaints, copying", [1000 * gap for gap in gaps(shown.paints) if gap > FRAME]))
         share = (shown.processor - busy) / (time.perf_counter() - begun)
         shown.press("2")
         shown.press("n")

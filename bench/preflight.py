@@ -58,7 +58,7 @@ def once(bench: Bench) -> dict[str, float]:
             "plain": plain,
             "scan": runner.state.step(SCAN).seconds or 0.0,
             "checks": told.summary.seconds,
-            "copy": bench.copied(runner, name),
+            "copy": bench.copied(runner, name).seconds,
         }
 
 

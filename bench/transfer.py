@@ -73,7 +73,7 @@ def make_source(path: Path, orders: int) -> int:
     build_shop(path)
     with closing(sqlite3.connect(path)) as connection:
         columns = [row[1] for row in connection.execute("PRAGMA table_info(orders)")]
-        have = connection.execute("SELECT count(*) FROM orders").fetchone()[0]
+        have: int = connection.execute("SELECT count(*) FROM orders").fetchone()[0]
         values = {"id": "o.id + n.n * 1000000", "order_number": "o.order_number || '-' || n.n"}
         chosen = ", ".join(values.get(column, f"o.{column}") for column in columns)
         connection.execute(

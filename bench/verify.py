@@ -23,7 +23,7 @@ import click
 from pymysql.cursors import SSCursor
 
 from bench.transfer import Bench
-from dixis_tui import transfer, validation
+from dixis_tui import catchup, copyplan, transfer, validation
 from dixis_tui.context import Context
 from dixis_tui.proof import Comparison
 from dixis_tui.runner import Runner
@@ -59,8 +59,8 @@ def compare(runner: Runner) -> None:
 
     def proved(ctx: Any) -> None:
         with connected(ctx.config.target) as connection:
-            jobs = [job for job in transfer.jobs(ctx, connection) if job.name == "orders"]
-            tables = transfer.compared_tables(ctx, connection, jobs)
+            jobs = [job for job in copyplan.jobs(ctx, connection) if job.name == "orders"]
+            tables = copyplan.compared_tables(ctx, connection, jobs)
         for proof in Comparison(latest_snapshot(ctx), ctx.config.target, lambda *_: None).run(tables):
             if proof.status != "equal":
                 raise SystemExit(f"{proof.table} is not equal: {proof.differences[:1]} {proof.message}")
@@ -95,7 +95,7 @@ def resync(runner: Runner) -> float:
     def brought(ctx: Context) -> float:
         outcomes = {**ctx.outcomes, "cutover.snapshot": transfer.take_last(ctx)}
         after = replace(ctx, outcomes=outcomes)
-        seconds = timed(lambda: transfer.resync_all(after, "cutover.resync"))
+        seconds = timed(lambda: catchup.resync_all(after, "cutover.resync"))
         wrong = [proof for proof in validation.report(after).tables if proof.status != "equal"]
         if wrong:
             raise SystemExit(f"{wrong[0].table} is not equal after the re-sync: {wrong[0].differences[:1]}")

@@ -204,7 +204,7 @@ def refused(ctx: Context) -> Answer:
     plan = planned(ctx)
     if not plan.targets:
         return skip(UNKNOWN)
-    return found(_refused(plan), f"{len(plan.jobs)} tables would be copied")
+    return found(_refused(plan), f"{counted(len(plan.jobs), 'table')} would be copied")
 
 
 def _refused(plan: Planned) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.laravel import ApplicationError
 from dixis_tui.model import Finding
+from dixis_tui.phrase import counted
 from dixis_tui.source import latest_snapshot
 
 # Three snapshots may stand side by side: preflight's, the data's, the rollback's.
@@ -495,8 +496,13 @@ def workers(ctx: Context) -> Answer:
     scheduled = [line for line in table.stdout.splitlines() if "artisan" in line and not line.lstrip().startswith("#")]
     evidence = [*mine, *scheduled]
     if mine and not ctx.config.app.restart:
-        return problem(f"{len(mine)} workers run, and [app] restart names nothing that restarts them", *evidence)
-    return good(f"{len(mine)} workers, {len(scheduled)} scheduled tasks of this account", *evidence)
+        return problem(
+            f"{counted(len(mine), 'worker runs', 'workers run')}, and [app] restart names nothing that restarts them",
+            *evidence,
+        )
+    return good(
+        f"{counted(len(mine), 'worker')}, {counted(len(scheduled), 'scheduled task')} of this account", *evidence
+    )
 
 
 @check(
@@ -552,7 +558,7 @@ def assets_folder(ctx: Context) -> Answer:
     count = len(assets.files_below(section.source))
     if count == 0:
         return problem(f"{section.source} is empty")
-    return good(f"{count} files in {section.source}")
+    return good(f"{counted(count, 'file')} in {section.source}")
 
 
 def _asset_bytes(ctx: Context) -> int:

@@ -68,7 +68,8 @@ def null_key(ctx: Context) -> Answer:
                 c = catalogue.name(column)
                 findings.append(
                     finding(
-                        f"{nulls} rows have no {column}, which is in the primary key; a unique key takes its place",
+                        f"{counted(nulls, 'row has', 'rows have')} no {column},"
+                        " which is in the primary key; a unique key takes its place",
                         *accept(name),
                         severity="note" if known else "warn",
                         table=table.name,
@@ -77,7 +78,7 @@ def null_key(ctx: Context) -> Answer:
                         examples=misfits.examples(source, by_number, by_number, c, f"{c} IS NULL"),
                     )
                 )
-    return found(findings, f"no NULL in the primary keys of {len(source_schema.tables)} tables")
+    return found(findings, f"no NULL in the primary keys of {counted(len(source_schema.tables), 'table')}")
 
 
 @check(
@@ -141,7 +142,8 @@ def _orphans(
     left_out = ctx.config.schema_section.leave_out.get(name)
     signed = f"; the key is left out: {left_out}" if left_out else ""
     yield finding(
-        f"{count} rows refer to rows of {parent.name} that {'are set aside' if aside else 'are not there'}{signed}",
+        f"{counted(count, 'row refers', 'rows refer')} to rows of {parent.name}"
+        f" that {'are set aside' if aside else 'are not there'}{signed}",
         *([] if signed else _ways_out(table, key, aside or _lost(table, key, parent), aside == "", name)),
         severity="note" if signed else "fail",
         table=table.name,

@@ -21,6 +21,7 @@ from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.model import Finding
 from dixis_tui.nearest import nearest
+from dixis_tui.phrase import counted
 from dixis_tui.readings import read_source
 from dixis_tui.rows import TEXT_KINDS
 from dixis_tui.target import query, server_facts
@@ -98,7 +99,10 @@ def tuning(ctx: Context) -> Answer:
 )
 def indexes(ctx: Context) -> Answer:
     wanted = ctx.config.schema_section.indexes
-    return found(_indexes(ctx, wanted, "schema.indexes", fulltext=False), f"{len(wanted)} indexes can be made")
+    return found(
+        _indexes(ctx, wanted, "schema.indexes", fulltext=False),
+        f"{counted(len(wanted), 'index', 'indexes')} can be made",
+    )
 
 
 @check(
@@ -283,7 +287,7 @@ def sql(ctx: Context) -> Answer:
         finding(f"{_brief(text)}: {wrong}", *better, *([] if not works else ["or", f"{works};"]))
         for text, wrong, works in told
     ]
-    return found(findings, f"{len(wanted)} statements would work")
+    return found(findings, f"{counted(len(wanted), 'statement')} would work")
 
 
 def _working(wanted: Sequence[str], told: Sequence[tuple[str, str, str]]) -> Iterator[tuple[str, str]]:
@@ -417,7 +421,7 @@ def artisan(ctx: Context) -> Answer:
     for text, wrong, works in told:
         remedy = [*better, *(["or", f"php artisan {works}"] if works else [])]
         findings.append(finding(f"php artisan {text}: {wrong}", *remedy))
-    return found(findings, f"{len(wanted)} commands would work")
+    return found(findings, f"{counted(len(wanted), 'command')} would work")
 
 
 def _judge_artisan(ctx: Context, text: str, known: Mapping[str, set[str]]) -> tuple[str, str]:
@@ -464,7 +468,7 @@ def shell(ctx: Context) -> Answer:
     fine = [text for text in wanted if text not in {one for one, _ in told}]
     return found(
         (finding(f"{text}: {wrong}", *list_of("shell", fine)) for text, wrong in told),
-        f"{len(wanted)} commands are sound",
+        f"{counted(len(wanted), 'command is', 'commands are')} sound",
     )
 
 
@@ -523,5 +527,5 @@ def names(ctx: Context) -> Answer:
         ]
     others = sorted(name for name in there if name.lower() not in mine and not name.startswith(structure.OWN))
     if others and ctx.config.schema_section.mode == "native":
-        return problem(f"{database} holds {len(others)} tables that are not the shop's: {', '.join(others[:8])}")
-    return found((), f"{len(there)} tables in {database}, none of somebody else")
+        return problem(f"{database} holds {counted(len(others), 'table')} not of the shop: {', '.join(others[:8])}")
+    return found((), f"{counted(len(there), 'table')} in {database}, none of somebody else")

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from dixis_tui import catalogue, schema, shape, texts, transfer
+from dixis_tui import catalogue, copyplan, schema, shape, texts
 from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Config
 from dixis_tui.contents import TableContents
@@ -153,7 +153,7 @@ def _plan(
     if ctx.config.schema_section.mode == "native":
         translation = schema.translated(ctx, connection)
         targets = planned_columns(translation)
-    jobs = transfer.planned_jobs(ctx, targets, facts) if targets else []
+    jobs = copyplan.planned_jobs(ctx, targets, facts) if targets else []
     invalid = {
         (table, column): one.invalid
         for table, columns in found.items()

@@ -1,4 +1,4 @@
-"""The console: owns the long work and the questions; the screens render what it tells them.
+"""The console: hears the runner and the screens, and begins what they ask for; the screens render what it tells them.
 
 Notices of the runner come from any thread. They are collected and handed to the screens a few times a second, so a
 burst of progress costs one repaint; an event is never lost, because what is shown is always `runner.state`.
@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -22,31 +19,32 @@ from rich.terminal_theme import TerminalTheme
 from textual import on
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.driver import Driver
-from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter, NoColor
 from textual.screen import ModalScreen, Screen
-from textual.worker import Worker, WorkerCancelled, WorkerError, WorkerFailed
+from textual.worker import Worker
 
 import screens
-from dixis_tui import telling
+from dixis_tui.conversations import Conversations
 from dixis_tui.journal import Event
-from dixis_tui.model import FAILED, DixisError, Kind, Progress, Status, StoppedError
-from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
+from dixis_tui.log import LogLine
+from dixis_tui.model import FAILED, DixisError, Kind, Progress
+from dixis_tui.openrun import Notice
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
-from dixis_tui.terminal import TerminalDriver
+from dixis_tui.tasks import Tasks
+from dixis_tui.terminal import driver_for
 from dixis_tui.watching import Watching
-from screens import requests, themes, words
+from screens import requests, themes
 from screens.board import Board
 from screens.commands import CommandsScreen
-from screens.confirm import ConfirmDialog
 from screens.help import HelpScreen
 from screens.log import LogScreen
 from screens.message import MessageDialog
 from screens.palette import ConsoleCommands
 from screens.rollback import RollbackScreen
 from screens.run import RunScreen
-from screens.sign import Answer, SignDialog
 from screens.steps import StepsScreen
 from screens.tables import FILES, TablesScreen
 from screens.view import View
@@ -83,26 +81,23 @@ class ConsoleApp(App[int]):
         super().__init__(ansi_color=True)
         for theme in themes.THEMES:
             self.register_theme(theme)
-        self.theme = _theme(runner)
+        self.theme = themes.wanted(runner.config)
         self.ansi_color = None
         self.runner = runner
         self._board = Board()
         self._notices: deque[Event | LogLine] = deque(maxlen=LOG_BACKLOG)
         self._changed = False
         self._driving: tuple[str | None, bool, bool] = (None, False, False)
-        self._job: Worker[None] | None = None
-        self._conversation: Worker[None] | None = None
-        self._confirmed = False
+        self._tasks = Tasks(self, runner, self._show)
+        self._conversations = Conversations(self, runner)
         self._leaving = False
         self._gone = False
-        self._phase_at_work = False
         self._watching: Watching | None = None
         self._sampling: Worker[None] | None = None
 
     def get_driver_class(self) -> type[Driver]:
         """A terminal may go away; in a browser there is none."""
-        chosen = super().get_driver_class()
-        return TerminalDriver if chosen is LinuxDriver else chosen
+        return driver_for(super().get_driver_class())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return {"line": self.current_theme.foreground or "ansi_default"}
@@ -143,7 +138,7 @@ class ConsoleApp(App[int]):
     @property
     def busy(self) -> bool:
         """True while a step, a phase or the rollback is at work."""
-        return self._job is not None and not self._job.is_finished
+        return self._tasks.busy
 
     # What the runner says
 
@@ -161,7 +156,8 @@ class ConsoleApp(App[int]):
         changed, self._changed = self._changed, False
         lines = [self._notices.popleft() for _ in range(len(self._notices))]
         progressed = self._board.take_changed()
-        for view in self._views():
+
+        def tell(view: View) -> None:
             if lines:
                 view.show_log(lines)
             if changed:
@@ -169,9 +165,10 @@ class ConsoleApp(App[int]):
             elif progressed:
                 view.show_progress()
 
+        self._each(tell)
+
     def _clock(self) -> None:
-        for view in self._views():
-            view.show_clock()
+        self._each(lambda view: view.show_clock())
         self._watch_on()
 
     async def _read_again(self) -> None:
@@ -185,81 +182,37 @@ class ConsoleApp(App[int]):
         if now != self._driving:
             self._driving, self._changed = now, True
 
-    def _views(self) -> Iterator[View]:
-        return (screen for screen in self.screen_stack if isinstance(screen, View) and screen.is_mounted)
+    def _each(self, tell: Callable[[View], None]) -> None:
+        """Tell every screen; one that comes or goes may be without its widgets, and shows all when it is back."""
+        for screen in self.screen_stack:
+            if isinstance(screen, View) and screen.is_mounted:
+                with contextlib.suppress(NoMatches):
+                    tell(screen)
 
     def _show(self) -> None:
         self._changed = True
         self._tick()
 
-    # Work and questions
-
-    def _begin(self, work: Awaitable[None]) -> None:
-        """Start the one long job; it belongs to the application, so no screen can take it down."""
-        self._job = self.run_worker(self._reported(work), group="job", exit_on_error=False)
-
-    def _ask(self, work: Awaitable[None]) -> None:
-        """Start a conversation: dialogs in turn, then perhaps a job."""
-        self._conversation = self.run_worker(self._reported(work), group="conversation", exit_on_error=False)
-
-    @property
-    def _asking(self) -> bool:
-        return self._conversation is not None and not self._conversation.is_finished
-
-    async def _reported(self, work: Awaitable[None]) -> None:
-        """Await work; whatever goes wrong is shown, never lost."""
-        try:
-            await work
-        except StoppedError as error:
-            self.notify(error.what, markup=False)
-        except NotNowError as error:
-            self._tell("Not now", error.lines())
-        except DixisError as error:
-            self._tell("This went wrong", error.lines())
-        except Exception as error:
-            text = f"Unexpected {type(error).__name__}: {error}"
-            self.runner.say(text)
-            self._tell("This was not foreseen", [text, "Next: look at the log; the step can be run again."])
-        finally:
-            self._show()
-
-    def _tell(self, title: str, lines: Sequence[str]) -> None:
-        self.push_screen(MessageDialog(title, lines))
-
-    def _free(self) -> bool:
-        """True when something new may be begun; otherwise says why not."""
-        if self.runner.watch:
-            self._tell("Watching", ["This console only watches the run.", "Next: act in the console that drives it."])
-        elif self.busy:
-            what = self.runner.running or "the last request"
-            self.notify(f"{what} is still at work. x stops it at the next safe point.", markup=False)
-        else:
-            return not self._asking
-        return False
-
     # Requests of the screens
 
     @on(requests.DoStep)
     def _do_step(self, request: requests.DoStep) -> None:
-        if not self._free():
+        if not self._tasks.free():
             return
         step = self.runner.plan.step(request.step_id)
         obstacle = self.runner.obstacle(step)
         if obstacle:
-            self._tell(
-                "Not now",
-                [f"{step.title} cannot be done now: {obstacle}.", "Safe: nothing was changed", "Next: press n"],
-            )
+            self._not_now(f"{step.title} cannot be done now: {obstacle}.")
         elif step.work is None:
-            self._ask(self._sign(step))
+            self._tasks.ask(self._conversations.sign(step))
         elif step.kind is Kind.CHECK:
-            self._begin(self._run_step(step))
+            self._tasks.run_step(step)
         else:
-            self._ask(self._act(step))
+            self._tasks.ask(self._act(step))
 
     @on(requests.RunPhase)
     def _run_phase(self, request: requests.RunPhase) -> None:
-        if not self._free():
+        if not self._tasks.free():
             return
         phase = self.runner.plan.phase(request.phase_id)
         open_steps = [step for step in phase.steps if not self.runner.state.step(step.id).status.settled]
@@ -268,47 +221,45 @@ class ConsoleApp(App[int]):
         ahead = _until_a_person(steps)
         obstacle = next(filter(None, map(self.runner.obstacle, steps[:1])), None)
         if obstacle:
-            self._tell(
-                "Not now", [f"{phase.title} cannot run now: {obstacle}.", "Safe: nothing was changed", "Next: press n"]
-            )
+            self._not_now(f"{phase.title} cannot run now: {obstacle}.")
         elif not ahead:
-            self._ask(self._sign(steps[0]))
+            self._tasks.ask(self._conversations.sign(steps[0]))
         elif (again and not phase.side_by_side) or any(step.kind is Kind.ACTION for step in ahead):
-            self._ask(self._phase_asked(phase, ahead, again=again))
+            self._tasks.ask(self._phase_asked(phase, ahead, again=again))
         else:
-            self._begin(self._phase(phase, again=again))
+            self._tasks.run_phase(phase, again=again)
 
     @on(requests.AskAgain)
     def _ask_again(self, request: requests.AskAgain) -> None:
-        if not self._free():
+        if not self._tasks.free():
             return
         step = self.runner.plan.step(request.step_id)
         phase = self.runner.plan.phase_of(step.id)
         if phase.side_by_side:
-            self._begin(self._phase(phase, again=True, only=(step.id,)))
+            self._tasks.run_phase(phase, again=True, only=(step.id,))
         else:
-            self._begin(self._run_step(step))
+            self._tasks.run_step(step)
 
     @on(requests.AllAgain)
     def _all_again(self, request: requests.AllAgain) -> None:
-        if self._free():
-            self._begin(self._phase(self.runner.plan.phase(request.phase_id), again=True))
+        if self._tasks.free():
+            self._tasks.run_phase(self.runner.plan.phase(request.phase_id), again=True)
 
     @on(requests.Waive)
     def _waive_asked(self, request: requests.Waive) -> None:
-        if self._free():
-            self._ask(self._waive(self.runner.plan.step(request.step_id)))
+        if self._tasks.free():
+            self._tasks.ask(self._conversations.waive(self.runner.plan.step(request.step_id)))
 
     @on(requests.Stop)
     def _stop(self) -> None:
         if self.busy:
-            self._ask_to_stop()
+            self._tasks.stop()
             self.notify(f"{self.runner.running or 'The phase'} stops at its next safe point.", markup=False)
 
     @on(requests.Pause)
     def _pause(self) -> None:
         if self.runner.watch:
-            self._free()
+            self._tasks.free()
         elif self.runner.gate.paused:
             self._board.waited(self.runner.resume())
         else:
@@ -325,10 +276,10 @@ class ConsoleApp(App[int]):
 
     def _change_pace(self, change: Callable[[], bool], *, at_most: str, by: float) -> None:
         if self.runner.watch:
-            self._tell("Watching", ["This console only watches the run.", "Next: act in the console that drives it."])
+            self._tasks.free()
         elif self.runner.running == FILES:
-            if not self._asking:
-                self._ask(self._limit(by))
+            if not self._tasks.asking:
+                self._tasks.ask(self._limit(by))
         elif change():
             self.notify(f"{self.runner.pace}, from the next chunk on", markup=False)
         else:
@@ -337,181 +288,25 @@ class ConsoleApp(App[int]):
 
     @on(requests.StartRollback)
     def _start_rollback(self) -> None:
-        before = self._job if self.busy else None
-        if before:
-            self._ask_to_stop()
-        self._begin_rollback(before)
+        self._tasks.roll_back(self._rollback_ended)
 
-    # Jobs and conversations
-
-    async def _run_step(self, step: Step) -> None:
-        await self.runner.run_step(step.id)
-
-    async def _phase(self, phase: Phase, *, again: bool, only: Sequence[str] = ()) -> None:
-        self._phase_at_work = True
-        try:
-            await self.runner.run_phase(phase.id, again=again, only=only)
-        finally:
-            self._phase_at_work = False
+    def _not_now(self, why: str) -> None:
+        self.push_screen(MessageDialog("Not now", [why, "Safe: nothing was changed", "Next: press n"]))
 
     async def _act(self, step: Step) -> None:
-        """Preview an action, ask, then run it."""
-
-        def lines() -> list[str]:
-            return [*self.runner.preview(step), "", f"Undo: {step.undo}"]
-
-        if await self._confirm(step.title, [step], lines, go="run it"):
-            self._begin(self._run_step(step))
+        if await self._conversations.action(step):
+            self._tasks.run_step(step)
 
     async def _phase_asked(self, phase: Phase, steps: Sequence[Step], *, again: bool) -> None:
-        title = f"{phase.title}: again from the start" if again else f"{phase.title}: {len(steps)} steps"
-        if await self._confirm(title, steps, partial(self._phase_preview, steps), go="run the phase"):
-            self._begin(self._phase(phase, again=again))
-
-    def _phase_preview(self, steps: Sequence[Step]) -> list[str]:
-        """What the steps would do, as far as it can be known before the first of them has run."""
-        lines: list[str] = []
-        for step in steps:
-            lines.append(f"{step.kind}: {step.title}")
-            try:
-                lines += [f"    {line}" for line in self.runner.preview(step)]
-            except DixisError as error:
-                lines.append(f"    to be seen when its turn comes: {error.what}")
-        return lines
-
-    async def _confirm(self, title: str, steps: Sequence[Step], lines: Callable[[], Sequence[str]], *, go: str) -> bool:
-        """Ask before something is changed; the first time in production the database's name must be typed."""
-        config = self.runner.config
-        typed = config.run.environment == "production" and not self._confirmed
-        word = config.target.database if typed else await asyncio.to_thread(self.runner.word, steps)
-        if not await self.push_screen_wait(ConfirmDialog(title, lines, go=go, word=word)):
-            return False
-        self._confirmed = True
-        self.runner.confirm(steps, title, word)
-        return True
-
-    async def _sign(self, step: Step) -> None:
-        """Ask for a signature until it is taken, refused or given up."""
-        signed = {signature.role for signature in self.runner.state.step(step.id).signatures}
-        roles = sorted(step.roles or ("operator",), key=lambda role: role in signed)
-        expected = [(role, self._expected(role)) for role in roles]
-        evidence = [*self._evidence(step), *await asyncio.to_thread(self._keys, expected)]
-        answer, problem = None, ""
-        while True:
-            dialog = SignDialog(step.title, evidence, expected, yes="Sign", no="Refuse", last=answer, problem=problem)
-            answer = await self.push_screen_wait(dialog)
-            if answer is None:
-                return
-            try:
-                told = await asyncio.to_thread(self._take, step, answer)
-            except DixisError as error:
-                problem = " ".join(error.lines())
-            else:
-                self.notify(told, markup=False)
-                return
-
-    def _take(self, step: Step, answer: Answer) -> str:
-        """Record a person's answer; what to tell them. Their key may wait for a touch."""
-        more = ""
-        if not answer.yes:
-            self.runner.reject(step.id, role=answer.role, name=answer.name, note=answer.note)
-        elif self.runner.sign(step.id, role=answer.role, name=answer.name, note=answer.note) is None:
-            more = "; more signatures are needed"
-        return f"{answer.name}, {answer.role}: {telling.signed_how(self.runner.events)}{more}."
-
-    def _keys(self, expected: Sequence[tuple[str, str]]) -> list[str]:
-        """How each person who is expected would sign."""
-        lines = []
-        for name in dict.fromkeys(name for _, name in expected if name):
-            key, why = self.runner.key_of(name)
-            lines.append(f"{name} signs with {key.fingerprint}" if key else f"{name} signs by name only: {why}")
-        return lines
-
-    async def _waive(self, step: Step) -> None:
-        answer, problem = None, ""
-        evidence = ["Waiving takes responsibility for a check that did not pass.", *self._found(step)]
-        roles = [("operator", self.runner.operator)]
-        while True:
-            dialog = SignDialog(f"Waive: {step.title}", evidence, roles, yes="Waive", last=answer, problem=problem)
-            answer = await self.push_screen_wait(dialog)
-            if answer is None:
-                return
-            try:
-                await asyncio.to_thread(self.runner.waive, step.id, name=answer.name, note=answer.note)
-            except DixisError as error:
-                problem = " ".join(error.lines())
-            else:
-                return
-
-    def _expected(self, role: str) -> str:
-        """Who the configuration expects in a role; the operator where nobody is asked for by role."""
-        return self.runner.operator if role == "operator" else self.runner.config.people.named(role)
-
-    def _evidence(self, step: Step) -> list[str]:
-        """What a signer should read: why, who has signed, and how the steps before it ended."""
-        lines = [step.why]
-        lines += [f"signed: {s.role}, {s.name}" for s in self.runner.state.step(step.id).signatures]
-        phase = self.runner.plan.phase_of(step.id)
-        if step.kind is Kind.GATE:
-            for earlier in self.runner.plan.phases[: self.runner.plan.phases.index(phase)]:
-                lines.append(
-                    f"{earlier.title}: {self.runner.phase_status(earlier)}, {words.done_of(self.runner.state, earlier)}"
-                )
-                lines += self._worth_reading(earlier)
-            return lines + self._worth_reading(phase)
-        return lines + [line for before in phase.steps if before.work for line in self._found(before)]
-
-    def _worth_reading(self, phase: Phase) -> list[str]:
-        """The steps of a phase that have ended, but not simply passed."""
-        ended = [step for step in phase.steps if self.runner.state.step(step.id).status.ended]
-        odd = [step for step in ended if self.runner.state.step(step.id).status is not Status.PASS]
-        return [line for step in odd for line in self._found(step)]
-
-    def _found(self, step: Step) -> list[str]:
-        now = self.runner.state.step(step.id)
-        return [f"  {now.status}: {step.title}" + (f": {now.outcome.summary}" if now.outcome else "")]
-
-    def _ask_to_stop(self) -> None:
-        self.runner.stop.set()
+        if await self._conversations.phase(phase, steps, again=again):
+            self._tasks.run_phase(phase, again=again)
 
     async def _limit(self, by: float) -> None:
-        """rsync takes its limit when it starts: stop it, and let it go on from there with another one."""
+        """Ask for another limit for rsync, so many times the present one."""
         track = next(iter(self._board.tracks(FILES)), None)
         kib = _another_limit(self.runner.pace.bandwidth_kib, track.rate if track else None, by)
-        limit = f"{kib:,} KiB/s" if kib else "no limit"
-        lines = [
-            "rsync takes its limit when it starts; it cannot be changed while it runs.",
-            f"It would be stopped, and started again with {limit}.",
-            "Files that arrived stay; one that is cut off goes on where it was.",
-        ]
-        go = f"stop it and go on with {limit}"
-        if not await self.push_screen_wait(ConfirmDialog("Another limit for rsync", lambda: lines, go=go)):
-            return
-        phase, before = self._phase_at_work, self._job
-        if self.runner.running == FILES and before is not None:
-            self._ask_to_stop()
-            await self._rest(before)
-        self.runner.limit_bandwidth(kib)
-        if self.runner.state.step(FILES).status is Status.INTERRUPTED:
-            again = self.runner.plan.phase_of(FILES)
-            self._begin(self._phase(again, again=False) if phase else self._run_step(self.runner.plan.step(FILES)))
-
-    async def _rest(self, job: Worker[None]) -> None:
-        """Wait for a job's end; what went wrong in it, it has shown itself."""
-        with suppress(WorkerFailed, WorkerCancelled):
-            await job.wait()
-
-    def _begin_rollback(self, before: Worker[None] | None) -> None:
-        async def work() -> None:
-            try:
-                if before:
-                    await before.wait()
-                self.runner.record("confirmed", {"name": self.runner.operator, "what": "rollback"})
-                await self.runner.rollback()
-            finally:
-                self._rollback_ended()
-
-        self._job = self.run_worker(self._reported(work()), group="job", exit_on_error=False)
+        if await self._conversations.limit(kib):
+            await self._tasks.limit(FILES, kib)
 
     def _rollback_ended(self) -> None:
         for screen in self.screen_stack:
@@ -535,8 +330,7 @@ class ConsoleApp(App[int]):
 
     async def _look(self, watching: Watching) -> None:
         taken = await asyncio.to_thread(watching.step)
-        for view in self._views():
-            view.show_samples()
+        self._each(lambda view: view.show_samples())
         for one in taken.began if taken else ():
             if one.rule.rollback:
                 self.runner.record("trigger-stands", {"name": one.rule.says(), "value": one.value, "since": one.since})
@@ -602,23 +396,15 @@ class ConsoleApp(App[int]):
             self.exit(0)
         elif self._leaving:
             self.notify("Waiting for the running step to reach its next safe point.", markup=False)
-        elif not self._asking:
-            self._ask(self._leave())
+        elif not self._tasks.asking:
+            self._tasks.ask(self._leave())
 
     async def _leave(self) -> None:
-        what = self.runner.running or "The last request"
-        lines = [
-            f"{what} is at work.",
-            "Quitting asks it to stop at its next safe point and waits for that.",
-            "Everything finished so far is kept; the next start carries on from there.",
-        ]
-        if not await self.push_screen_wait(ConfirmDialog("Quit?", lambda: lines, go="stop it and quit")):
-            return
-        self._leaving = True
-        self._ask_to_stop()
-        if self._job:
-            await self._job.wait()
-        self.exit(0)
+        if await self._conversations.leave():
+            self._leaving = True
+            self._tasks.stop()
+            await self._tasks.rest()
+            self.exit(0)
 
     def leave(self, why: str) -> None:
         """Come to an end without asking: what runs stops at its next safe point, a rollback goes on to its end."""
@@ -631,12 +417,11 @@ class ConsoleApp(App[int]):
         if not self.runner.watch:
             with contextlib.suppress(DixisError):  # a full disk: what was recorded before counts
                 self.runner.record("console-left", {"why": why, "step": running, "name": self.runner.operator})
-        if self._job and not self._job.is_finished:
+        if self.busy:
             if running is None or self.runner.plan.phase_of(running) is not self.runner.plan.rollback:
-                self._ask_to_stop()
+                self._tasks.stop()
             self.runner.gate.resume()
-            with contextlib.suppress(WorkerError):
-                await self._job.wait()
+            await self._tasks.rest()
         self.exit(FAILED)
 
 
@@ -644,16 +429,6 @@ def _another_limit(kib: int, rate: float | None, by: float) -> int:
     """A limit so many times the present one, in KiB a second; where there is none, of what it has done so far."""
     now = kib or int((rate or (4 << 20)) / 1024)
     return 0 if not kib and by > 1 else max(int(now * by), LEAST_KIB)
-
-
-def _theme(runner: Runner) -> str:
-    """The theme the environment asks for, else the configuration. Raises DixisError for one there is not."""
-    name = os.environ.get("DIXIS_THEME") or runner.config.console.theme
-    if name not in themes.NAMES:
-        raise DixisError(
-            f"There is no theme named {name!r}.", next_step=f"set DIXIS_THEME to one of: {', '.join(themes.NAMES)}"
-        )
-    return name
 
 
 def _until_a_person(steps: Sequence[Step]) -> list[Step]:

@@ -217,7 +217,7 @@ def _backup(ctx: Context, assets: Assets) -> Outcome:
     with backup.new_file(directory, f"{name}.sha256") as path:
         path.write_text(f"{digest}  {name}\n", encoding="utf-8")
     return passed(
-        f"{len(packed.files)} files, {humanize.naturalsize(packed.size)}, packed and read back",
+        f"{counted(len(packed.files), 'file')}, {humanize.naturalsize(packed.size)}, packed and read back",
         [
             str(archive),
             f"{archive.stat().st_size} bytes, sha256 {digest}; by hand: sha256sum -c {name}.sha256",
@@ -277,7 +277,7 @@ def _sync(ctx: Context, assets: Assets) -> Outcome:
         return _send(host, assets, total, f"rsync to {host.app_host.name}" if several else "rsync")
 
     told = fleet.named(ctx, fleet.each(ctx, send))
-    return passed(f"{len(files)} files there, {humanize.naturalsize(total)}", told)
+    return passed(f"{counted(len(files), 'file')} there, {humanize.naturalsize(total)}", told)
 
 
 def _send(host: Context, assets: Assets, total: int, label: str) -> list[str]:
@@ -310,7 +310,7 @@ def _delete_preview(ctx: Context, assets: Assets) -> list[str]:
     def shown(host: Context) -> list[str]:
         names = look(host, assets).only_there
         return [
-            f"{host.app_host.name}: remove {len(names)} files that only this host has, keeping them in"
+            f"{host.app_host.name}: remove {counted(len(names), 'file')} that only this host has, kept in"
             " storage/dixis-replaced:",
             *(f"  {name}" for name in names[:SHOWN]),
             *([f"  and {len(names) - SHOWN} more"] if len(names) > SHOWN else []),
@@ -328,14 +328,15 @@ def _delete(ctx: Context, assets: Assets) -> Outcome:
     typed = sum(e["typed"] == database and step in e.get("steps", ()) for e in ctx.recorded(CONFIRMED))
     if typed <= max((int(event["words"]) for event in ctx.recorded(DELETING)), default=0):
         return failed(
-            f"{len(names)} files are on the host only; nothing was removed, because nobody typed that they may be",
+            f"{counted(len(names), 'file is', 'files are')} on the host only;"
+            " nothing was removed, because nobody typed that they may be",
             names[:SHOWN],
             [f"type {database}: the console asks for it; headless: dixis run --from {step} --database {database}"],
         )
     ctx.record(DELETING, {"words": typed, "files": len(names)})
     done = fleet.each(ctx, lambda host: _rsync(host, delete_command(host, assets)).stdout.split("\n"))
     removed = fleet.named(ctx, [[line for line in lines if line.startswith("*deleting")] for lines in done])
-    return passed(f"{len(names)} files removed on the host, and kept aside there", removed[:SHOWN])
+    return passed(f"{counted(len(names), 'file')} removed on the host, and kept aside there", removed[:SHOWN])
 
 
 def _modes(ctx: Context, assets: Assets) -> Outcome:
@@ -367,7 +368,7 @@ def _compare(ctx: Context, assets: Assets) -> Outcome:
             ["run assets.sync and assets.modes again: dixis run --from assets.sync"],
         )
     commands = fleet.lines(ctx, lambda host: ["$ " + shlex.join(compare_command(host, assets))])
-    return passed(f"{count} files equal on both sides, by checksum", [*commands, "(it printed nothing)"])
+    return passed(f"{counted(count, 'file')} equal on both sides, by checksum", [*commands, "(it printed nothing)"])
 
 
 def _listed(host: Host, folder: str) -> dict[str, int]:
@@ -396,7 +397,11 @@ def _references(ctx: Context, assets: Assets) -> Outcome:
     with reading(latest_snapshot(ctx)) as connection:
         unknown = references.unknown(connection, assets.columns)
         if unknown:
-            return failed(f"{len(unknown)} columns are not in the source", unknown, ["mend [assets] columns"])
+            return failed(
+                f"{counted(len(unknown), 'column is', 'columns are')} not in the source",
+                unknown,
+                ["mend [assets] columns"],
+            )
         found = references.survey(connection, assets.columns, there, urls)
     orphans = sorted(
         path
@@ -405,15 +410,19 @@ def _references(ctx: Context, assets: Assets) -> Outcome:
     )
     size = humanize.naturalsize(sum(there[path] for path in orphans))
     evidence = [
-        f"{found.rows} values in {len(assets.columns)} columns; {found.elsewhere} at other addresses, not looked up",
-        f"{len(orphans)} files, {size}, that no row refers to" + (": " + ", ".join(orphans[:5]) if orphans else ""),
+        f"{counted(found.rows, 'value')} in {counted(len(assets.columns), 'column')};"
+        f" {found.elsewhere} at other addresses, not looked up",
+        f"{counted(len(orphans), 'file')}, {size}, that no row refers to"
+        + (": " + ", ".join(orphans[:5]) if orphans else ""),
     ]
     facts = {"missing": len(found.missing), "orphans": len(orphans), "unclear": len(found.unclear)}
     if found.missing or found.unclear:
         lines = [*map(str, found.missing), *(f"names no file: {one}" for one in found.unclear)]
-        summary = f"{len(found.missing)} files that rows refer to are not on the host"
+        missing = counted(len(found.missing), "file that rows refer to is", "files that rows refer to are")
+        summary = f"{missing} not on the host"
         return failed(
-            summary + (f", {len(found.unclear)} values name no file" if found.unclear else ""),
+            summary
+            + (f", {counted(len(found.unclear), 'value names', 'values name')} no file" if found.unclear else ""),
             [*evidence, *lines[:SHOWN], *([f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else [])],
             [
                 f"bring the files into {assets.source} and run: dixis run --from assets.sync",
@@ -421,4 +430,4 @@ def _references(ctx: Context, assets: Assets) -> Outcome:
             ],
             **facts,
         )
-    return passed(f"{len(found.paths)} files that rows refer to are all on the host", evidence, **facts)
+    return passed(f"{counted(len(found.paths), 'file')} that rows refer to, all on the host", evidence, **facts)

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from dixis_tui import chain, signatures
 from dixis_tui.chain import Row
 from dixis_tui.journal import DECLARED, Event, JournalError, blueprint, decoded, read_head
+from dixis_tui.phrase import counted
 
 # How often a journal that is being written is looked at again.
 LOOKS = 5
@@ -80,7 +81,7 @@ class Audit(BaseModel):
             yield f"BROKEN: {self.broken.line()}"
             yield "what stands from there on cannot be trusted; restore the journal and its head from a copy"
         else:
-            yield f"the chain holds: {self.events} events, the last {self.head}"
+            yield f"the chain holds: {counted(self.events, 'event')}, the last {self.head}"
         for one in self.signatures:
             role = f" as {one.role}" if one.role else ""
             key = f"  {one.fingerprint}" if one.fingerprint else ""

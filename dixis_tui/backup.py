@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dixis_tui.model import FAILED, DixisError, StoppedError
+from dixis_tui.phrase import counted
 
 
 class BackupError(DixisError):
@@ -98,7 +99,7 @@ def archive(source: Path, destination: Path, stop: threading.Event) -> Packed:
     if read_back != packed:
         changed = sorted(name for name in packed if read_back.get(name) != packed[name])
         raise BackupError(
-            f"{len(changed)} files of {source} changed while they were packed, the first: {changed[0]}.",
+            f"{counted(len(changed), 'file')} of {source} changed while they were packed, the first: {changed[0]}.",
             safe="nothing was replaced",
             next_step="run the step again when nobody writes there",
         )

@@ -103,7 +103,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        _complain(DixisError(f"{where}{error.strerror or error}.", next_step="mend that path or its permissions"))
+        _complain(
+            DixisError(
+                f"{where}{error.strerror or error}.",
+                safe="what was done before is kept; this command ended here",
+                next_step="mend that path or its permissions",
+            )
+        )
         sys.exit(COULD_NOT_ASK)
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
+from dixis_tui.appended import Appended
 from dixis_tui.ran import Command, Kind
 
 NAME = "commands.log"
@@ -46,9 +46,7 @@ class CommandLog:
     """Writes the file; used from any thread. running: the step at work, for threads that do not know their step."""
 
     def __init__(self, run_dir: Path, redact: Callable[[str], str], running: Callable[[], str]) -> None:
-        self.path = run_dir / NAME
-        self.path.touch(mode=0o600)
-        self._file = self.path.open("a", encoding="utf-8", buffering=1)
+        self.file = Appended(run_dir / NAME)
         self._redact = redact
         self._running = running
         self._again: dict[str, dict[tuple[Kind, str, str], int]] = {}
@@ -82,18 +80,16 @@ class CommandLog:
         for step in tuple(self._again):
             self.end(step)
         with self._lock:
-            self._file.close()
+            self.file.close()
 
     def _write(self, step: str, kind: Kind, where: str, text: str, again: int = 0) -> None:
-        """Where there is no room for it, the log gives way before the command does."""
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry = Entry(at, step, kind, where, self._redact(text), again)
-        with suppress(OSError, ValueError):  # ValueError: closed
-            self._file.write("\n".join(entry.lines()) + "\n")
+        self.file.write("\n".join(entry.lines()) + "\n")
 
 
 class Reader:
-    """Reads the file as it grows; nothing while it is not there."""
+    """Reads the file as it grows; nothing while it cannot be read."""
 
     def __init__(self, run_dir: Path) -> None:
         self.path = run_dir / NAME
@@ -107,7 +103,7 @@ class Reader:
                 file.seek(self._offset)
                 data = self._rest + file.read()
                 self._offset = file.tell()
-        except FileNotFoundError:
+        except OSError:
             return []
         *lines, self._rest = data.split(b"\n")
         return parse([line.decode("utf-8", "replace") for line in lines])

@@ -22,6 +22,7 @@ BUSINESS = (
     ("mail", "Mail is sent", "Customers hear of their order; mails that wait in the queue are not seen anywhere else."),
 )
 BEHIND = ("cutover.unchanged", "cutover.proof")
+RESPONSE = "watch.criteria-response"
 TESTS = ("validation.structure", "validation.queries", "cutover.smoke", "cutover.trials")
 
 
@@ -52,12 +53,15 @@ def steps() -> tuple[Step, ...]:
 
 
 def _resting(ctx: Context, needed: Sequence[str], good: str) -> Outcome:
-    """A criterion that is met when these steps have passed, with their answers as evidence."""
+    """A criterion that is met when these steps have passed, with their answers as evidence.
+
+    The fact `open` is set where one of them was not asked yet, so that nothing is known.
+    """
     found = {step: ctx.outcomes.get(step) for step in needed}
     evidence = [f"{step}: {one.status}, {one.summary}" if one else f"{step}: not asked" for step, one in found.items()]
     open_ones = [step for step, one in found.items() if one is None]
     if open_ones:
-        return failed(f"not asked yet: {', '.join(open_ones)}", evidence, ["run the phases before this one"])
+        return failed(f"not asked yet: {', '.join(open_ones)}", evidence, ["run the phases before this one"], open=True)
     bad = [step for step, one in found.items() if one and not one.status.settled]
     if bad:
         return failed(f"did not pass: {', '.join(bad)}", evidence, ["see what those steps answered"])
@@ -93,7 +97,8 @@ def _down(ctx: Context) -> Outcome:
     finally:
         journal.close()
     if state.downtime is None:
-        return failed("the window has not been opened and closed in this run", (), ["run the Cutover phase"])
+        why = "the window has not been opened and closed in this run"
+        return failed(why, (), ["run the Cutover phase"], open=True)
     minutes = ctx.config.run.window_minutes
     said = f"the shop was closed for {humanize.precisedelta(state.downtime, format='%0.0f')}"
     evidence = [f"maintenance on {state.window_opened_at}, off {state.window_closed_at}"]

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from dixis_tui import envfile, fleet, laravel, smoke, transfer, validation
+from dixis_tui import catchup, envfile, fleet, holdings, laravel, smoke, transfer, validation
 from dixis_tui.config import Config
 from dixis_tui.config.application import secretive
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.journal import KEPT, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, StoppedError, failed, passed, warned
+from dixis_tui.phrase import counted
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import connected, identifier, query
@@ -76,9 +77,9 @@ def steps(config: Config) -> tuple[Step, ...]:
             title="Write what changed since the copy",
             kind=Kind.ACTION,
             why="The copy may have been made while the shop was open: only the difference is written in the window.",
-            work=lambda ctx: transfer.resync_all(ctx, "cutover.resync"),
-            preview=transfer.resync_preview,
-            word=transfer.word_needed,
+            work=lambda ctx: catchup.resync_all(ctx, "cutover.resync"),
+            preview=catchup.resync_preview,
+            word=holdings.word_needed,
             undo="nothing to undo: the target holds the last snapshot, the source still has every row",
         ),
         Step(
@@ -442,7 +443,7 @@ def refresh(ctx: Context, summary: str) -> Outcome:
     evidence = fleet.named(ctx, [one.done for one in done])
     if problems:
         return warned(
-            f"{summary}, but {len(problems)} commands failed",
+            f"{summary}, but {counted(len(problems), 'command')} failed",
             [*evidence, *problems],
             ["run these by hand in the application's folder, then go on: the next step asks the application itself"],
         )

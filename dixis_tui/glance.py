@@ -55,7 +55,7 @@ def read(folder: Path) -> tuple[Plan, Config]:
         if config["target"] is not None:
             config["target"]["password"] = {"prompt": True}
         return Plan(tuple(phases[:-1]), phases[-1]), Config.model_validate(config)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise NoRunError(
             f"There is no run in {folder}: it has no {NAME}.",
             safe="nothing was changed",

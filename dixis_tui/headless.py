@@ -16,9 +16,10 @@ from typing import TextIO
 
 import click
 
-from dixis_tui import hangup, telling
+from dixis_tui import hangup, signing, telling
 from dixis_tui.config import ConfigError
 from dixis_tui.journal import Event
+from dixis_tui.log import LogLine
 from dixis_tui.model import (
     COULD_NOT_ASK,
     FAILED,
@@ -26,12 +27,15 @@ from dixis_tui.model import (
     DixisError,
     Finding,
     Kind,
+    NotNowError,
     Outcome,
     Progress,
     Status,
     StoppedError,
 )
-from dixis_tui.runner import LogLine, Notice, NotNowError, Runner
+from dixis_tui.openrun import Notice
+from dixis_tui.phrase import counted
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 
 # Lines of a preview and of evidence that are printed.
@@ -96,7 +100,7 @@ class Headless:
         return OK
 
     def _phase(self, phase: Phase) -> int:
-        if self.runner.settled(phase):
+        if self.runner.order.settled(phase):
             self._print(f"{phase.title}: already done")
             return OK
         for earlier in self.runner.plan.phases:
@@ -112,7 +116,7 @@ class Headless:
             self._open_signatures(phase)
             return OK  # they may wait, until that phase asks for them
         for step in phase.steps:
-            if self.runner.state.step(step.id).status.settled or self.runner.too_early(step):
+            if self.runner.state.step(step.id).status.settled or self.runner.order.too_early(step):
                 continue
             if step.kind is Kind.ACTION:
                 self._agree(phase)
@@ -201,7 +205,7 @@ class Headless:
         for line in lines[:PREVIEW]:
             self._print(f"           {line}")
         if len(lines) > PREVIEW:
-            self._print(f"           … and {len(lines) - PREVIEW} lines more; --dry-run shows all")
+            self._print(f"           … and {counted(len(lines) - PREVIEW, 'line')} more; --dry-run shows all")
 
     def _sign(self, step: Step) -> int:
         for role in step.roles or ("operator",):
@@ -210,7 +214,7 @@ class Headless:
                 self._print(f"  · waiting  {step.id}  {step.title}: sign as {role}")
                 self._print(f'           next: add --sign "{role}=NAME", or sign in the console')
                 return FAILED
-            outcome = self.runner.sign(step.id, role=role, name=name, note=note, key=asked)
+            outcome = signing.sign(self.runner, step.id, role=role, name=name, note=note, key=asked)
             self._print(f"           {role}: {telling.signed_how(self.runner.events)}")
             if outcome is not None:
                 self._outcome(step, outcome)

@@ -23,6 +23,7 @@ from dixis_tui.backups.judge import judge
 from dixis_tui.backups.work import clock, with_account
 from dixis_tui.config import Config
 from dixis_tui.model import DixisError, Status
+from dixis_tui.phrase import counted
 from dixis_tui.target import TargetConnection, TargetError, connect, execute, identifier, literal, query
 
 PROBES = 5
@@ -173,14 +174,14 @@ def _tables(patient: Patient) -> Reading:
         for _, _, kind, text in query(connection, f"CHECK TABLE {identifier(name)} QUICK"):
             if str(kind).lower() != "note" and str(text) not in ("OK", "Table is already up to date"):
                 wrong.append(f"{name}: {kind}: {text}")
-    counted = f"{looked} of {len(patient.sizes)} tables checked"
+    so_far = f"{looked} of {len(patient.sizes)} tables checked"
     metrics = {"tables": len(patient.sizes), "tables_checked": looked, "tables_damaged": len(wrong)}
     if wrong:
         remedy = ("see the server's error log", f"restore: {_latest(patient)}")
         return _reading("tables", Status.FAIL, f"damaged: {wrong[0]}", wrong[:SHOWN], metrics=metrics, remedy=remedy)
     large = len(patient.sizes) - len(small)
     return _reading(
-        "tables", Status.PASS, counted + (f", {large} are too large" if large else "") + ", all well", metrics=metrics
+        "tables", Status.PASS, so_far + (f", {large} are too large" if large else "") + ", all well", metrics=metrics
     )
 
 
@@ -209,7 +210,7 @@ def _references(patient: Patient) -> Reading:
             continue
         looked += 1
         if found.rows:
-            wrong.append(f"{key}: {found.rows} rows refer to nothing")
+            wrong.append(f"{key}: {counted(found.rows, 'row refers', 'rows refer')} to nothing")
     _limit(patient.connection, patient.config.health.timeout)
     metrics = {"foreign_keys": len(keys), "foreign_keys_checked": looked, "foreign_keys_broken": len(wrong)}
     if wrong:
@@ -286,7 +287,7 @@ def _leftovers(patient: Patient) -> Reading:
         return _reading(
             "leftovers", Status.WARN, f"left behind: {', '.join(old[:3])}", old, remedy=tuple(undo), metrics=metrics
         )
-    young = f"; {len(rows)} tables of the migration stay for now" if rows else ""
+    young = f"; {counted(len(rows), 'table')} of the migration kept for now" if rows else ""
     return _reading("leftovers", Status.PASS, f"nothing left behind{young}", metrics=metrics)
 
 

@@ -18,25 +18,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import belonging, catalogue, normalise, structure, transfer
+from dixis_tui import belonging, catalogue, copyplan, normalise, structure
 from dixis_tui.config import Target, zone_of
 from dixis_tui.context import Context
 from dixis_tui.copying import reading_jobs
+from dixis_tui.drilldown import WHOLE_ROWS, Sides
 from dixis_tui.model import DixisError, Outcome, Progress, Status
 from dixis_tui.normalise import Form
 from dixis_tui.phrase import counted
-from dixis_tui.proof import (
-    SEGMENT_ROWS,
-    WHOLE_ROWS,
-    Compared,
-    Comparison,
-    Sides,
-    Unlike,
-    Values,
-    batches,
-    target_snapshot,
-)
+from dixis_tui.proof import Comparison
 from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_columns
+from dixis_tui.segments import Compared, Unlike, Values, batches
+from dixis_tui.sides import SEGMENT_ROWS, target_snapshot
 from dixis_tui.source import Snapshot, digest
 from dixis_tui.target import TargetConnection, connected, execute, identifier, query
 
@@ -181,7 +174,7 @@ def _tables(ctx: Context) -> list[Compared]:
     count as deleted by the shop.
     """
     with connected(ctx.config.target) as connection:
-        known = transfer.jobs(ctx, connection)
+        known = copyplan.jobs(ctx, connection)
         held = [job for job in known if job.total]
         some = "SELECT 1 FROM {} LIMIT 1"
         lost = [job for job in held if not (job.fields and query(connection, some.format(identifier(job.name))))]
@@ -191,7 +184,7 @@ def _tables(ctx: Context) -> list[Compared]:
                 f" {ctx.config.target.database} is not the database it was."
             )
         jobs = [replace(job, problems=()) for job in known if job.fields]
-        tables = transfer.compared_tables(ctx, connection, jobs)
+        tables = copyplan.compared_tables(ctx, connection, jobs)
     return [replace(t, fields=tuple(f for f in t.fields if not f.source.generated)) for t in tables]
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 from dixis_tui import telling
+from dixis_tui.appended import Appended
 from dixis_tui.journal import Event
 from dixis_tui.model import Level, Status
+from dixis_tui.phrase import counted
 
 NAME = "console.log"
 LINE = re.compile(rf"(\d{{4}}-\S+) ({'|'.join(get_args(Level))}) +(\S+) (.*)")
@@ -24,7 +25,7 @@ LEVEL_OF = {
     Status.WAIVED: "warn",
     Status.INTERRUPTED: "warn",
 }
-WORTH_A_LOOK = ("step-interrupted", "step-waived", "refused", "paused", "rolled-back")
+WORTH_A_LOOK = ("step-interrupted", "step-waived", "refused", "paused", "rolled-back", "log-unwritable")
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,14 @@ class LogLine:
 
 def of_event(event: Event) -> LogLine:
     """An event of the journal as a line of the log."""
-    step, level = str(event.data.get("step", "")), "info"
+    step, level = str(event.data.get("step") or ""), "info"
     text = telling.told(event).removeprefix(f"{step}: ")
     outcome, proof = event.data.get("outcome"), event.data.get("proof")
     if isinstance(outcome, dict):
         level = LEVEL_OF.get(Status(outcome["status"]), "info")
     elif isinstance(proof, dict):
         level = "info" if proof["status"] == "equal" else "error"
-        text = f"{proof['table']}: {proof['status']}, {proof['rows_source']:,} rows"
+        text = f"{proof['table']}: {proof['status']}, {counted(proof['rows_source'], 'row')}"
     elif event.kind in WORTH_A_LOOK:
         level = "warn"
     return LogLine(event.at, step, text, _level(level))
@@ -61,23 +62,19 @@ class LogFile:
     """Writes the file. redact takes secrets out of a text."""
 
     def __init__(self, run_dir: Path, redact: Callable[[str], str]) -> None:
-        self.path = run_dir / NAME
-        self.path.touch(mode=0o600)
-        self._file = self.path.open("a", encoding="utf-8", buffering=1)
+        self.file = Appended(run_dir / NAME)
         self._redact = redact
 
     def write(self, line: LogLine) -> None:
-        """Write it; where there is no room for it, the log gives way before the work does."""
         text = self._redact(line.text).replace("\n", "\n    ")
-        with suppress(OSError, ValueError):  # ValueError: closed
-            self._file.write(f"{line.at} {line.level:<5} {line.step or '-'} {text}\n")
+        self.file.write(f"{line.at} {line.level:<5} {line.step or '-'} {text}\n")
 
     def close(self) -> None:
-        self._file.close()
+        self.file.close()
 
 
 class LogReader:
-    """Reads the file as it grows; nothing while it is not there."""
+    """Reads the file as it grows; nothing while it cannot be read."""
 
     def __init__(self, run_dir: Path) -> None:
         self.path = run_dir / NAME
@@ -93,7 +90,7 @@ class LogReader:
                 file.seek(self._offset)
                 data = self._rest + file.read()
                 self._offset = file.tell()
-        except FileNotFoundError:
+        except OSError:
             return []
         *whole, self._rest = data.split(b"\n")
         return parse([line.decode("utf-8", "replace") for line in whole])

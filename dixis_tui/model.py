@@ -52,6 +52,12 @@ class StoppedError(DixisError):
         super().__init__(what, safe="everything finished so far is kept", next_step="run the step again to carry on")
 
 
+class NotNowError(DixisError):
+    """The plan does not allow this step yet."""
+
+    exit_code = FAILED
+
+
 class Kind(StrEnum):
     """What a step does: see docs/architecture.md."""
 

@@ -14,6 +14,7 @@ from dixis_tui.backups.work import clock
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, Outcome, Status, passed, warned
+from dixis_tui.phrase import counted
 from dixis_tui.samplestore import Lease, Store
 from dixis_tui.step import Step
 from dixis_tui.target import TargetConnection, connected, execute, query
@@ -152,7 +153,7 @@ def _size(ctx: Context) -> Outcome:
         )
     total = sum(int(size or 0) for _, size in rows)
     largest = [f"{humanize.naturalsize(int(size or 0)):>10}  {name}" for name, size in rows[:10]]
-    return passed(f"{humanize.naturalsize(total)} in {len(rows)} tables", largest, bytes=total)
+    return passed(f"{humanize.naturalsize(total)} in {counted(len(rows), 'table')}", largest, bytes=total)
 
 
 def _backup(ctx: Context) -> Outcome:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dixis_tui.audit import SignatureFound
 from dixis_tui.model import Status
+from dixis_tui.phrase import counted
 from dixis_tui.report import Mark, Record, StepReport, summary
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#&~])")
@@ -63,9 +64,9 @@ def verdict(record: Record) -> list[str]:
         )
         values = f"{record.tables:,} tables, {record.rows:,} rows: {good if record.verified else bad}."
     bad_signatures = [one for one in record.audit.signatures if one.state == "bad"]
-    chain = f"The journal's chain holds over {record.audit.events:,} events."
+    chain = f"The journal's chain holds over {counted(record.audit.events, 'event')}."
     if bad_signatures:
-        chain += f" {len(bad_signatures)} signatures are BAD."
+        chain += f" {counted(len(bad_signatures), 'signature is', 'signatures are')} BAD."
     closed = [] if record.downtime is None else [f"The shop was closed for {span(record.downtime)}."]
     return [where, values, *closed, chain]
 

@@ -11,6 +11,7 @@ from typing import Any
 from dixis_tui.config import Config, Query
 from dixis_tui.context import Context
 from dixis_tui.model import Outcome, failed, passed, warned
+from dixis_tui.phrase import counted
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import Row, TargetConnection, TargetError, connected, query
 
@@ -90,7 +91,7 @@ def check_queries(ctx: Context) -> Outcome:
             evidence,
             ["[vat] and [validation] probe_tables name the tables and columns the plan's questions are about"],
         )
-    return passed(f"{len(answers)} questions, the same answer on both sides", evidence)
+    return passed(f"{counted(len(answers), 'question')}, the same answer on both sides", evidence)
 
 
 def _ask(source: sqlite3.Connection, target: TargetConnection, asked: Query) -> Answer:

@@ -137,7 +137,7 @@ class Record(Report):
 def build(runner: Runner) -> Report:
     """The report of a run as it stands now."""
     built = _standing(runner.events, runner.state, outline.of(runner.plan, runner.config))
-    upcoming = runner.next_step()
+    upcoming = runner.order.next_step()
     return Report.model_validate({**built, "next": upcoming.id if upcoming else None})
 
 

@@ -22,11 +22,13 @@ from pymysql.constants import ER
 from dixis_tui import conversions, normalise, rows, since
 from dixis_tui.context import Context
 from dixis_tui.copying import CHUNKS, FULL, TRANSIENT, Job, carry_mark, parts, reading_jobs, send
+from dixis_tui.drilldown import Sides
 from dixis_tui.model import Progress, Status
 from dixis_tui.pace import Breather
-from dixis_tui.proof import SEGMENT_ROWS, Compared, Sides, Span, Unlike, batches, target_snapshot
 from dixis_tui.refusal import KeysRun, Refusal, TransferError
 from dixis_tui.rows import Keys, Range
+from dixis_tui.segments import Compared, Span, Unlike, batches
+from dixis_tui.sides import SEGMENT_ROWS, target_snapshot
 from dixis_tui.source import Snapshot
 from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, query, server_error
 

@@ -7,17 +7,14 @@ rows that were written to the target after the cutover; what was there is set as
 from __future__ import annotations
 
 import hashlib
-import itertools
-import shlex
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from dixis_tui import backup, cutover, envfile, fleet, homecoming, laravel
+from dixis_tui import backup, cutover, dbfile, envfile, fleet, homecoming, laravel
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.host import Host, HostError, join
@@ -25,7 +22,6 @@ from dixis_tui.journal import CAME_HOME, KEPT, PLACING, WENT_LIVE, WRITTEN_LATE
 from dixis_tui.model import DixisError, Kind, Outcome, Status, StoppedError, failed, passed, warned
 from dixis_tui.source import (
     DamagedError,
-    Mark,
     Snapshot,
     SourceError,
     digest,
@@ -41,11 +37,7 @@ from dixis_tui.step import Phase, Step
 
 # The byte of a database file that is 2 where it keeps a write-ahead log.
 WAL_FLAG = 18
-# The files of a database; the first one is moved first and put back last, so that it is there only with the others.
-PARTS = ("", "-wal", "-shm", "-journal")
 WORKERS_SECONDS = 15.0
-# Ends the name of a file that is about to take the database's place.
-FRESH = ".new"
 # How often a copy is made anew because somebody has written to the database meanwhile.
 ATTEMPTS = 3
 # What is left to do by a person, by words of what was told.
@@ -56,17 +48,6 @@ OPEN_ENDS = {
     "to refer to": "see what those rows should refer to; on MySQL they refer to nothing, either",
     "NOT given its owner": "give the database its owner, or the web server cannot write it",
 }
-
-
-class WrittenError(DixisError):
-    """The database was written while a copy was made that was to take its place."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"{path} was written each of {ATTEMPTS} times while rows were brought home.",
-            safe="it was not replaced, so what was written is there",
-            next_step="find who writes although the shop is closed: workers, scheduled tasks; dixis rollback --recover",
-        )
 
 
 def phase(config: Config) -> Phase:
@@ -390,7 +371,7 @@ def _bring_home(ctx: Context, life: Mapping[str, Any]) -> dict[str, Any]:
     ):
         return {**placed, "told": [*placed["told"], "it was there already: an earlier try was cut off just then"]}
     for _ in range(ATTEMPTS - 1):
-        with suppress(WrittenError):
+        with suppress(dbfile.WrittenError):
             return _brought_home(ctx, life, snapshot)
         ctx.say("the SQLite database was written while rows were brought home; once more")
     return _brought_home(ctx, life, snapshot)
@@ -404,7 +385,7 @@ def _brought_home(ctx: Context, life: Mapping[str, Any], snapshot: Snapshot) -> 
     try:
         brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
         if brought.total and mark(host, path) != live.mark:
-            raise WrittenError(path)
+            raise dbfile.WrittenError(path)
     except BaseException:
         live.path.unlink(missing_ok=True)
         raise
@@ -422,11 +403,11 @@ def _brought_home(ctx: Context, life: Mapping[str, Any], snapshot: Snapshot) -> 
     sha256 = digest(live.path, ctx.stop)
     if not brought.conflicts:
         home["snapshot"] = live.model_copy(update={"sha256": sha256}).model_dump(mode="json")
-    suffix = _suffix(ctx, "before-home")
+    suffix = dbfile.suffix(ctx, "before-home")
     ctx.record(PLACING, {**home, "sha256": sha256, "suffix": suffix, "came": len(ctx.recorded(CAME_HOME))})
     try:
-        set_aside = _replace(ctx, live.path, suffix, live.mark)
-    except WrittenError:
+        set_aside = dbfile.replace(ctx, live.path, suffix, live.mark)
+    except dbfile.WrittenError:
         live.path.unlink()
         raise
     if not brought.conflicts:
@@ -446,77 +427,13 @@ def _set_back(ctx: Context) -> None:
         return  # what cannot be looked at is there
     # Whoever opened it in that moment has made an empty one.
     if facts is None or not facts.size:
-        _put_back_parts(host, real_path(host, ctx.config.source.path), begun["suffix"])
-
-
-def _suffix(ctx: Context, why: str) -> str:
-    """An end for the name of a file that is set aside, which no other one has."""
-    host, base = source_host(ctx), f"{why}-{backup.stamp()}"
-    path = real_path(host, ctx.config.source.path)
-    names = (f"{base}-{number}" if number else base for number in itertools.count())
-    return next(name for name in names if host.stat(f"{path}.{name}") is None)
-
-
-def _replace(ctx: Context, file: Path, suffix: str, then: Mark | None = None) -> list[str]:
-    """Put a file in the database's place with the mode and owner it had; what was there is kept beside it.
-
-    The file lies beside the database, whole and with its owner, before anything is moved: without room for it, say, the
-    database is not touched. then: of the database that the file was made from; another one is not replaced.
-    """
-    host = source_host(ctx)
-    path = real_path(host, ctx.config.source.path)
-    fresh = f"{path}.{suffix}{FRESH}"
-    facts = host.stat(path)
-    # Its mode and owner are those of the file it replaces, else the owner of its folder.
-    like = path if facts and not facts.is_dir else path.rpartition("/")[0]
-    told = []
-    try:
-        host.store(file, fresh, mode=0o660)
-        host.run(["chown", f"--reference={like}", "--", fresh])
-        there, wanted = host.stat(fresh), host.stat(like)
-        if there and wanted and (there.uid, there.gid) != (wanted.uid, wanted.gid):
-            after = like if like != path else f"{path}.{suffix}"
-            owned = shlex.join(["chown", f"--reference={after}", "--", path])
-            told.append(f"NOT given its owner: as root on {host.name}, run: {owned}")
-        if like == path:
-            host.run(["chmod", f"--reference={like}", "--", fresh]).check("Setting the mode of the restored database")
-        if then is not None and mark(host, path) != then:
-            raise WrittenError(path)
-    except DixisError:
-        host.remove(fresh)
-        raise
-    try:
-        kept = _set_aside(host, path, suffix)
-        host.run(["mv", "-fT", "--", fresh, path]).check("Putting the database in its place")
-    except DixisError:
-        _put_back_parts(host, path, suffix)
-        raise
-    return [*(f"kept: {one}" for one in kept), *told]
-
-
-def _set_aside(host: Host, path: str, suffix: str) -> list[str]:
-    """Move the files of the database aside; their new names."""
-    kept = []
-    for part in PARTS:
-        if host.stat(path + part) is not None:
-            kept.append(f"{path}{part}.{suffix}")
-            host.run(["mv", "-fT", "--", path + part, kept[-1]]).check("Setting a file aside")
-    return kept
-
-
-def _put_back_parts(host: Host, path: str, suffix: str) -> None:
-    """Move the files of the database that were set aside back to their place."""
-    for part in reversed(PARTS):
-        kept = f"{path}{part}.{suffix}"
-        if host.stat(kept) is not None:
-            host.run(["mv", "-fT", "--", kept, path + part]).check("Putting back a file that was set aside")
-    host.remove(f"{path}.{suffix}{FRESH}")
+        dbfile.put_back(host, real_path(host, ctx.config.source.path), begun["suffix"])
 
 
 def _restore(ctx: Context, reason: SourceError) -> Outcome:
     path, host = ctx.config.source.path, source_host(ctx)
     snapshot = _newest_snapshot(ctx)
-    kept = _replace(ctx, snapshot.path, _suffix(ctx, "damaged"))
+    kept = dbfile.replace(ctx, snapshot.path, dbfile.suffix(ctx, "damaged"))
     rows = examine(host, path, ctx.config.validation.probe_tables, php=ctx.config.app.php)
     return warned(
         f"the SQLite database was restored from the snapshot of {snapshot.taken_at}",

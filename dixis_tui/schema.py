@@ -398,7 +398,7 @@ def _first_difference(wanted: Definition, found: Definition, foreign_keys: set[s
         if mine != theirs:
             return f"{theirs} instead of {mine}"
     if len(wanted.columns) != len(found.columns):
-        return f"{len(found.columns)} columns instead of {len(wanted.columns)}"
+        return f"{counted(len(found.columns), 'column')} instead of {len(wanted.columns)}"
     if wanted.charset != found.charset:
         return f"{found.charset} instead of {wanted.charset}"
     if wanted.primary_key != found.primary_key:

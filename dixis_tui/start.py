@@ -7,9 +7,11 @@ from pathlib import Path
 
 from textual import on
 from textual.app import App
+from textual.driver import Driver
 
 import screens
 from dixis_tui import answers
+from dixis_tui.terminal import driver_for
 from screens.start import QuestionsScreen, StartScreen
 
 
@@ -34,6 +36,9 @@ class StartApp(App[Choice]):
         self.ansi_color = None
         self._config = config
         self._folder = folder
+
+    def get_driver_class(self) -> type[Driver]:
+        return driver_for(super().get_driver_class())
 
     def get_default_screen(self) -> StartScreen:
         return StartScreen(self._config, answers.runs(self._folder))

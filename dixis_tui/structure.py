@@ -89,7 +89,7 @@ def grown(ctx: Context, target: TargetConnection) -> list[str]:
     told = []
     for name in sorted(there - before.keys()):
         rows = int(query(target, f"SELECT COUNT(*) FROM {identifier(name)}")[0][0])
-        told.append(f"table {name} was made on MySQL since; its {rows} rows stay there")
+        told.append(f"table {name} was made on MySQL since; its {counted(rows, 'row stays', 'rows stay')} there")
     told += [f"table {name} is gone from MySQL since; SQLite keeps the rows it had" for name in before.keys() - there]
     columns = {table: {column.name for column in found} for table, found in shape.all_columns(target).items()}
     for name in sorted(before.keys() & there):

@@ -80,6 +80,7 @@ WORDS: Mapping[str, Callable[[Data], str]] = {
     "refused": _refused,
     "signed": lambda d: f"{d['name']} signed {d['step']} as {d['role']}{_note(d)} ({how(d)})",
     "phase-reset": _steps,
+    "log-unwritable": lambda d: f"{d['file']} cannot be written: {d['why']}; the work goes on without it",
     "paused": lambda d: f"{d['name']} paused {d['step']}",
     "resumed": lambda d: f"{d['name']} let {d['step']} go on",
     "window-opened": lambda _: "maintenance began: the shop is closed",

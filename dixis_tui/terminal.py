@@ -6,15 +6,25 @@ notices, lets go of it, and tells the application, which brings its work to a sa
 
 from __future__ import annotations
 
+import codecs
 import signal
 import threading
+from functools import partial
 from typing import IO, Any, Protocol, runtime_checkable
 
+from textual.driver import Driver
+from textual.drivers import linux_driver
 from textual.drivers.linux_driver import LinuxDriver
 
 from dixis_tui import hangup
 
+ENDING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
+GOING = 0.2  # seconds from SIGHUP until a terminal is gone, if it goes
 LOOK = 1.0  # seconds between two looks at whether the terminal is still there, where no signal told
+
+# Bytes that are not UTF-8, typed or pasted in another encoding or sent by an old terminal's mouse, are signs nobody
+# knows; Textual itself would end the application with a traceback.
+vars(linux_driver)["getincrementaldecoder"] = lambda name: partial(codecs.getincrementaldecoder(name), "replace")
 
 
 @runtime_checkable
@@ -56,8 +66,8 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         super().start_application_mode()  # type: ignore[no-untyped-call]
-        self._loop.add_signal_handler(signal.SIGHUP, self._hung_up)
-        self._loop.add_signal_handler(signal.SIGTERM, self._told_to_end)
+        for number in ENDING:
+            self._loop.add_signal_handler(number, self._signalled, number)
         self._loop.call_later(LOOK, self._look)
 
     def _sigcont_application(self, *arguments: Any) -> None:
@@ -66,8 +76,8 @@ class TerminalDriver(LinuxDriver):
             super()._sigcont_application(*arguments)
 
     def close(self) -> None:
-        self._loop.remove_signal_handler(signal.SIGHUP)
-        self._loop.remove_signal_handler(signal.SIGTERM)
+        for number in ENDING:
+            self._loop.remove_signal_handler(number)
         super().close()
 
     def run_input_thread(self) -> None:
@@ -88,13 +98,28 @@ class TerminalDriver(LinuxDriver):
             hangup.let_go()
             self._leave("the terminal went away")
 
-    def _told_to_end(self) -> None:
-        """SIGTERM; the next one ends the process at once."""
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self._leave("told to end by SIGTERM")
+    def _signalled(self, number: signal.Signals) -> None:
+        """The next one ends the process at once, but for SIGHUP: it comes often, and before the terminal is gone."""
+        if number is signal.SIGHUP:
+            self._loop.call_later(GOING, self._told_to_end, number)
+        else:
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+            self._told_to_end(number)
+
+    def _told_to_end(self, number: signal.Signals) -> None:
+        if hangup.gone(self.fileno):
+            self._hung_up()
+        else:
+            self._leave(f"told to end by {number.name}")
 
     def _leave(self, why: str) -> None:
         if isinstance(self._app, Leaves):
             self._app.leave(why)
         else:
             self._app.exit(None)
+
+
+def driver_for(chosen: type[Driver]) -> type[Driver]:
+    """This driver in the place of Textual's; in a browser there is no terminal, and another one."""
+    return TerminalDriver if chosen is LinuxDriver else chosen

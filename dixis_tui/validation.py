@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from dixis_tui import queries, structure, transfer, verify
+from dixis_tui import copyplan, queries, structure, verify
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.journal import Event
@@ -167,7 +167,7 @@ def _compare(
         connection = stack.enter_context(connected(ctx.config.target))
         limit = ctx.config.validation.max_load if max_load is None else max_load
         throttle = Throttle(connection, limit, ctx.say)
-        jobs = [job for job in transfer.jobs(ctx, connection) if job.name not in leave_out]
+        jobs = [job for job in copyplan.jobs(ctx, connection) if job.name not in leave_out]
         if only:
             jobs = [job for job in jobs if job.name in only]
         totals = {job.name: job.total for job in jobs}
@@ -179,10 +179,10 @@ def _compare(
             note = f"{counted(differences, 'difference')}" if differences else "no difference so far"
             ctx.progress(Progress(step, table, min(rows, totals[table]), totals[table], note=note))
 
-        wanted = transfer.compared_tables(ctx, connection, sorted(jobs, key=lambda job: job.total))
+        wanted = copyplan.compared_tables(ctx, connection, sorted(jobs, key=lambda job: job.total))
         for proof in Comparison(snapshot, ctx.config.target, between).run(wanted):
             state = Status.PASS if proof.status == "equal" else Status.FAIL
-            note = {"equal": "equal", "differs": f"{proof.differences_total} differences"}.get(
+            note = {"equal": "equal", "differs": f"{counted(proof.differences_total, 'difference')}"}.get(
                 proof.status, proof.message
             )
             ctx.progress(Progress(step, proof.table, totals[proof.table], totals[proof.table], state=state, note=note))

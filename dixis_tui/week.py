@@ -10,8 +10,9 @@ from typing import Any, Literal
 import humanize
 from pydantic import BaseModel, ConfigDict
 
+from dixis_tui import criteria
 from dixis_tui.growth import Growth, growth
-from dixis_tui.model import FAILED, DixisError, Kind, Status
+from dixis_tui.model import FAILED, DixisError, Status
 from dixis_tui.runner import Runner
 from dixis_tui.samples import METRICS, SOURCES, Sample, merged, within
 from dixis_tui.samplestore import Store
@@ -127,7 +128,7 @@ def build(runner: Runner, store: Store, *, now: float | None = None) -> Week:
         opened=opened is not None,
         asked_at=_moment(now),
         sources=tuple(SOURCES[source] for source in dict.fromkeys(one.source for one in samples if one.seconds)),
-        criteria=(*_technical(runner, samples), *_business(runner)),
+        criteria=tuple(_criteria(runner, samples)),
         days=tuple(_day(runner, number, begun, samples, end, grown) for number in range(DAYS + 1)),
         gaps=tuple(_gaps(samples, begun.timestamp(), end)),
         crossings=tuple(_crossed(one, limits) for one in store.crossings(since=begun.timestamp())),
@@ -154,98 +155,31 @@ def _crossed(crossing: Crossing, limits: dict[str, str]) -> Crossed:
 # The criteria
 
 
-def _technical(runner: Runner, samples: Sequence[Sample]) -> Iterator[Criterion]:
-    yield _integrity(runner)
-    yield _downtime(runner)
-    yield _response(runner, samples)
-    yield _loss(runner)
-    yield _tests(runner)
+def _criteria(runner: Runner, samples: Sequence[Sample]) -> Iterator[Criterion]:
+    """What the checks of the plan say now, with the week's own samples for the response time; what people signed."""
+    for step in criteria.steps():
+        title = step.title.removeprefix("Criterion: ")
+        business = step.work is None or step.id == "watch.criteria-vat"
+        outcome = runner.ask(step.work) if step.work else runner.state.step(step.id).outcome
+        if step.id == criteria.RESPONSE:
+            verdict, says = _response(runner.config.watch.response_ms, samples)
+        elif outcome is None or outcome.facts.get("open"):
+            verdict, says = "open", outcome.summary if outcome else "nobody has signed"
+        else:
+            good = outcome.status in (Status.PASS, Status.WARN)
+            verdict, says = "met" if good else "not met", outcome.summary
+        yield Criterion(group="business" if business else "technical", title=title, verdict=verdict, says=says)
 
 
-def _one(title: str, verdict: Verdict, says: str) -> Criterion:
-    return Criterion(group="technical", title=title, verdict=verdict, says=says)
-
-
-def _integrity(runner: Runner) -> Criterion:
-    title = "100 % data integrity preserved"
-    for step in ("cutover.proof", "validation.proof"):
-        outcome = runner.state.step(step).outcome
-        if outcome is not None:
-            good = runner.state.step(step).status in (Status.PASS, Status.WARN)
-            return _one(title, "met" if good else "not met", f"{step}: {outcome.summary}")
-    return _one(title, "open", "values were not compared yet")
-
-
-def _downtime(runner: Runner) -> Criterion:
-    state, minutes = runner.state, runner.config.run.window_minutes
-    title = f"under {humanize.precisedelta(timedelta(minutes=minutes))} of downtime"
-    if state.window_opened_at is None or state.window_closed_at is None:
-        return _one(title, "open", "the window has not been opened and closed yet")
-    opened, closed = (datetime.fromisoformat(at) for at in (state.window_opened_at, state.window_closed_at))
-    took = (closed - opened).total_seconds()
-    verdict: Verdict = "met" if took < 60 * minutes else "not met"
-    return _one(title, verdict, f"the shop was closed for {humanize.precisedelta(closed - opened)}")
-
-
-def _response(runner: Runner, samples: Sequence[Sample]) -> Criterion:
-    limit = runner.config.watch.response_ms
-    title = f"database response time under {limit:g} ms, for 95 % of queries"
+def _response(limit: float, samples: Sequence[Sample]) -> tuple[Verdict, str]:
+    """limit: milliseconds."""
     histogram = merged(samples).histogram if samples else {}
     share = within(histogram, limit)
     if share is None:
-        return _one(title, "not measured", "there are no samples with response times: dixis monitor")
+        return "not measured", "there are no samples with response times: dixis monitor"
     sources = dict.fromkeys(one.source for one in samples if one.histogram)
-    says = f"{100 * share:.2f} % of {sum(histogram.values()):,.0f} within; by {', '.join(sources)}"
-    return _one(title, "met" if share >= WANTED_SHARE else "not met", says)
-
-
-def _loss(runner: Runner) -> Criterion:
-    title = "zero data loss"
-    steps = ("cutover.unchanged", "cutover.proof")
-    found = {step: runner.state.step(step) for step in steps}
-    open_ones = [step for step, one in found.items() if not one.status.ended]
-    if open_ones:
-        return _one(title, "open", f"not asked yet: {', '.join(open_ones)}")
-    bad = [step for step, one in found.items() if one.status not in (Status.PASS, Status.WARN)]
-    says = "nothing was written to the source behind the last snapshot, and every row of it arrived"
-    return _one(title, "not met" if bad else "met", f"see {', '.join(bad)}" if bad else says)
-
-
-def _tests(runner: Runner) -> Criterion:
-    checks = [
-        step
-        for phase in runner.plan.phases
-        if phase.id in ("validation", "cutover")
-        for step in phase.steps
-        if step.kind is Kind.CHECK
-    ]
-    return _counted(runner, checks, "technical", "all automated tests passing", "checks of Validation and Cutover")
-
-
-def _business(runner: Runner) -> Iterator[Criterion]:
-    """What people have signed in the open shop, and the tax that was checked."""
-    for step in runner.plan.phase("watch").steps:
-        if step.id.startswith("watch.criteria-") and (step.kind is Kind.SIGNOFF or step.id.endswith("-vat")):
-            now = runner.state.step(step.id)
-            says = now.outcome.summary if now.outcome else "nobody has signed"
-            title = step.title.removeprefix("Criterion: ")
-            yield Criterion(group="business", title=title, verdict=_verdict(now.status), says=says)
-
-
-def _verdict(status: Status) -> Verdict:
-    return "met" if status in (Status.PASS, Status.WARN) else "not met" if status.ended else "open"
-
-
-def _counted(
-    runner: Runner, steps: Sequence[Step], group: Literal["technical", "business"], title: str, what: str
-) -> Criterion:
-    verdicts = {step.id: _verdict(runner.state.step(step.id).status) for step in steps}
-    bad = [step for step, verdict in verdicts.items() if verdict == "not met"]
-    pending = [step for step, verdict in verdicts.items() if verdict == "open"]
-    verdict: Verdict = "not met" if bad else "open" if pending else "met"
-    says = f"{len(verdicts) - len(bad) - len(pending)} of {len(verdicts)} {what}"
-    says += f"; not passed: {', '.join(bad)}" if bad else ""
-    return Criterion(group=group, title=title, verdict=verdict, says=says)
+    says = f"{100 * share:.2f} % of {sum(histogram.values()):,.0f} within {limit:g} ms; by {', '.join(sources)}"
+    return "met" if share >= WANTED_SHARE else "not met", says
 
 
 # The days
@@ -295,7 +229,7 @@ def _signed(runner: Runner, step: Step) -> Signed:
         says = f"{now.outcome.summary if now.outcome else ''}, {on:%d %B %H:%M}"
         return Signed(step=step.id, title=step.title, state="late" if late else "signed", says=says)
     if due is None or due > today:
-        return Signed(step=step.id, title=step.title, state="to come", says=runner.too_early(step))
+        return Signed(step=step.id, title=step.title, state="to come", says=runner.order.too_early(step))
     if now.outcome is not None:
         return Signed(step=step.id, title=step.title, state="missed", says=now.outcome.summary)
     if due < today:

@@ -42,7 +42,7 @@ def standing(runner: Runner) -> Text:
 
 def place(runner: Runner, *, long: bool) -> str:
     """Where we are: the phase and step that run, or are next."""
-    upcoming = runner.next_step()
+    upcoming = runner.order.next_step()
     step = runner.plan.step(runner.running) if runner.running else upcoming
     if step is None:
         return "every step is done"

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
 from dixis_tui.commandlog import Entry, Reader
+from dixis_tui.phrase import counted
 from dixis_tui.runner import Runner
 from screens import words
 from screens.listing import Column, Listing, tail
@@ -84,8 +85,8 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
 
     def heading(self, shown: Sequence[tuple[int, Entry]]) -> Text:
         asked = sum(one.kind == "ask" for one in self._entries)
-        text = Text().append(f"{len(shown)} commands", "bold")
-        text.append(f", {asked} questions {'among them' if self._questions else 'left out (v)'}")
+        text = Text().append(counted(len(shown), "command"), "bold")
+        text.append(f", {counted(asked, 'question')} {'among them' if self._questions else 'left out (v)'}")
         text.append(", following the newest" if self._follow else ", standing still (f follows)", "dim")
         return text.append(f"\nAlso in {words.where(self._reader.path)}", "dim")
 
@@ -95,7 +96,7 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
             return
         one = item[1]
         text = Text().append(f"{words.local_time(one.at)} {one.step or '-'}, {one.where}", "dim")
-        text.append(f", run {one.again:,} more times" if one.again else "", "bold")
+        text.append(f", run {counted(one.again, 'more time')}" if one.again else "", "bold")
         self.query_one(Below).show(text.append("\n").append(one.text, ""))
 
     def action_copy(self) -> None:
@@ -104,7 +105,7 @@ class CommandsScreen(ListScreen[tuple[int, Entry]]):
 
     def action_copy_all(self) -> None:
         lines = [line for _, one in self._items for line in one.lines()]
-        self.copy("\n".join(lines), f"{len(self._items)} commands", also=str(self._reader.path))
+        self.copy("\n".join(lines), counted(len(self._items), "command"), also=str(self._reader.path))
 
     def action_questions(self) -> None:
         self._questions = not self._questions

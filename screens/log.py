@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from dixis_tui.log import LogLine, LogReader
 from dixis_tui.model import LEVELS, Level
+from dixis_tui.phrase import counted
 from dixis_tui.runner import Runner
 from screens import words
 from screens.listing import Column, Listing, tail
@@ -99,13 +100,13 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
         return f"{words.local_time(one.at)} {one.level} {one.step or '-'} {one.text}"
 
     def heading(self, shown: Sequence[tuple[int, LogLine]]) -> Text:
-        text = Text().append(f"{len(shown):,} lines", "bold")
+        text = Text().append(counted(len(shown), "line"), "bold")
         text.append(f", {self._level} and above" if self._level != "debug" else ", every level")
         text.append(f", of {self._step or 'the console'}" if self._step is not None else ", all steps")
         text.append(", following the newest" if self._follow else ", standing still (f follows)", "dim")
         if self._sought:
             places = self._matches()
-            text.append(f"\n'{self._sought}' in {len(places)} lines; n goes up, N down", "bold")
+            text.append(f"\n'{self._sought}' in {counted(len(places), 'line')}; n goes up, N down", "bold")
         return text.append(f"\nAlso in {words.where(self._reader.path)}", "dim")
 
     # Keys
@@ -165,7 +166,9 @@ class LogScreen(ListScreen[tuple[int, LogLine]]):
             self.copy(self.plain(self.selected), "the line", also=str(self._reader.path))
 
     def action_copy_all(self) -> None:
-        self.copy("\n".join(map(self.plain, self._items)), f"{len(self._items)} lines", also=str(self._reader.path))
+        self.copy(
+            "\n".join(map(self.plain, self._items)), counted(len(self._items), "line"), also=str(self._reader.path)
+        )
 
     def on_listing_moved(self) -> None:
         """Whoever looks back does not want to be carried on; at the last line, again."""

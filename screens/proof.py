@@ -12,6 +12,7 @@ from textual.widget import Widget
 from dixis_tui import validation
 from dixis_tui.difference import ROW, Difference
 from dixis_tui.model import Status
+from dixis_tui.phrase import counted
 from dixis_tui.proof import TableProof
 from dixis_tui.runner import Runner
 from screens import words
@@ -102,7 +103,8 @@ class ProofScreen(ListScreen[TableProof]):
         wrong = [proof for proof in self._proofs if proof.status != "equal"]
         places = sum(proof.differences_total for proof in wrong)
         verdict = f"{len(wrong)} not equal, in {places:,} places; Enter shows them" if wrong else "every value equal"
-        return f"{self._step}: {len(self._proofs)} tables, {rows:,} rows compared, {verdict}.{self._at_work()}"
+        compared = f"{counted(len(self._proofs), 'table')}, {counted(rows, 'row')} compared"
+        return f"{self._step}: {compared}, {verdict}.{self._at_work()}"
 
     def _at_work(self) -> str:
         """What is being compared right now."""
@@ -153,21 +155,23 @@ class DifferencesScreen(ListScreen[tuple[int, Difference]]):
         proof = self._proof
         if proof.hash_source:
             target = "-" if proof.rows_target is None else f"{proof.rows_target:,}"
-            text.append(f"\nsource  {proof.rows_source:,} rows, hash {proof.hash_source}")
+            text.append(f"\nsource  {counted(proof.rows_source, 'row')}, hash {proof.hash_source}")
             text.append(f"\ntarget  {target} rows, hash {proof.hash_target}, {words.duration(proof.seconds)}")
         return text
 
     def _verdict(self) -> str:
         proof = self._proof
-        changed = ", ".join(f"{one.column} {one.rule} {one.rows:,} rows" for one in proof.conversions if one.rows)
+        changed = ", ".join(
+            f"{one.column} {one.rule} {counted(one.rows, 'row')}" for one in proof.conversions if one.rows
+        )
         declared = f" Declared: {changed}" if changed else ""
         if proof.status == "error":
             return f"{proof.table} could not be compared: {proof.message}"
         if proof.status == "equal":
-            return f"{proof.table}: {proof.rows_source:,} rows, every value equal.{declared}"
+            return f"{proof.table}: {counted(proof.rows_source, 'row')}, every value equal.{declared}"
         shown, total = len(proof.differences), proof.differences_total
         rest = "" if shown == total else f"; the first {shown} here, more with: dixis verify --table {proof.table}"
-        return f"{proof.table}: {total:,} differences{rest}{declared and '.' + declared}"
+        return f"{proof.table}: {counted(total, 'difference')}{rest}{declared and '.' + declared}"
 
     def look(self, item: tuple[int, Difference] | None) -> None:
         self.query_one(Below).show(_side_by_side(item[1]) if item else Text("No cell differs."))

@@ -18,8 +18,9 @@ from textual.widgets import Input, Static
 
 from dixis_tui import timeline, wayback
 from dixis_tui.journal import Event
+from dixis_tui.log import LogLine
 from dixis_tui.model import Status
-from dixis_tui.runner import LogLine, Runner
+from dixis_tui.runner import Runner
 from dixis_tui.step import Step
 from dixis_tui.timeline import Timekeeper
 from screens import words
@@ -126,7 +127,7 @@ class RollbackScreen(View, Screen[None]):
             if running and running.startswith(f"{rollback.id}."):
                 return f"Running: {self._runner.plan.step(running).title}. {self._spent()}"
             return f"Waiting for {running or 'the last step'} to stop at its next safe point."
-        match self._runner.phase_status(rollback):
+        match self._runner.order.phase_status(rollback):
             case Status.PASS | Status.WARN:
                 return f"Rolled back: the application runs on SQLite again. {self._spent()} Esc goes back."
             case Status.FAIL | Status.ERROR | Status.INTERRUPTED:

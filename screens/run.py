@@ -13,8 +13,9 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from dixis_tui.journal import Event
+from dixis_tui.log import LogLine
 from dixis_tui.model import Kind
-from dixis_tui.runner import LogLine, Runner
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens import words
 from screens.board import Board
@@ -75,7 +76,7 @@ class RunScreen(View, Screen[None]):
         super().__init__()
         self._runner = runner
         self._board = board
-        upcoming = runner.next_step()
+        upcoming = runner.order.next_step()
         self._phase = runner.plan.phase_of(upcoming.id) if upcoming else runner.plan.phases[-1]
         self._shown_step = ""
         self._hide_progress = False
@@ -259,7 +260,7 @@ class RunScreen(View, Screen[None]):
 
     def action_next(self) -> None:
         """Go to the running step, or else to the first one that is not settled."""
-        upcoming = self._runner.next_step()
+        upcoming = self._runner.order.next_step()
         target = self._runner.running or (upcoming.id if upcoming else None)
         self.query_one(Checklist).follow = True
         if target and self._runner.plan.phase_of(target) is not self._runner.plan.rollback:

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
+
+from screens.deliberate import Deliberate
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Answer:
     note: str
 
 
-class SignDialog(ModalScreen[Answer | None]):
+class SignDialog(Deliberate, ModalScreen[Answer | None]):
     """Evidence, role, name and note; None when the person went back.
 
     roles: who may answer, the expected one first, with the name expected of each (empty: unknown).
@@ -109,6 +111,11 @@ class SignDialog(ModalScreen[Answer | None]):
 
     def action_scroll(self, by: int) -> None:
         self.query_one("#sign-evidence").scroll_relative(y=by, animate=False)
+
+    def on_key(self, event: events.Key) -> None:
+        if not self.meant(event) and event.key == "enter":
+            event.stop()
+            self.query_one("#sign-problem", Static).update("A key that is held down signs nothing. Press it once more.")
 
     @on(Input.Submitted, "#sign-name")
     def _to_note(self) -> None:

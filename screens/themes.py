@@ -5,8 +5,13 @@ Texts name the sixteen colours of a terminal; a theme says what they are. States
 
 from __future__ import annotations
 
+import os
+
 from rich.terminal_theme import TerminalTheme
 from textual.theme import Theme
+
+from dixis_tui.config import Config
+from dixis_tui.model import DixisError
 
 NAMES = ("terminal", "dark", "light", "high-contrast", "monochrome")
 # Themes that leave colours to the terminal; the last of them shows none.
@@ -97,3 +102,13 @@ MEANINGS = {
         *("#000000", "#ff8080", "#80ff80", "#ffff00", "#80c0ff", "#ff80ff", "#00ffff", "#ffffff", "#d0d0d0"),
     ),
 }
+
+
+def wanted(config: Config) -> str:
+    """The theme the environment asks for, else the configuration. Raises DixisError for one there is not."""
+    name = os.environ.get("DIXIS_THEME") or config.console.theme
+    if name not in NAMES:
+        raise DixisError(
+            f"There is no theme named {name!r}.", next_step=f"set DIXIS_THEME to one of: {', '.join(NAMES)}"
+        )
+    return name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dixis_tui.journal import Event
-from dixis_tui.runner import LogLine
+from dixis_tui.log import LogLine
 
 
 class View:

@@ -152,7 +152,7 @@ class WatchScreen(View, Screen[None]):
         text = Text()
         grave = [one for one in picture.standings if one.stands and one.rule.rollback]
         lesser = [one for one in picture.standings if one.state != "well" and one.value is not None]
-        missed = self._runner.missed()
+        missed = self._runner.order.missed()
         if picture.problem:
             text.append(f"✗ {picture.problem}", "bold red")
         elif picture.latest is None:
@@ -298,15 +298,15 @@ def more(runner: Runner, picture: Picture) -> Text:
         free, total = humanize.naturalsize(disk["free"]), humanize.naturalsize(disk["total"])
         text.append(f"  {disk['what']}: {free} of {total} free\n")
     heading("The days of the week")
-    for step in runner.missed():
+    for step in runner.order.missed():
         text.append(f"  missed: {step.title}\n", "bold yellow")
     today = [
         step
         for phase in runner.plan.phases
         for step in phase.steps
-        if step.day and not runner.too_early(step) and not runner.state.step(step.id).status.settled
+        if step.day and not runner.order.too_early(step) and not runner.state.step(step.id).status.settled
     ]
-    for step in (one for one in today if one not in runner.missed()):
+    for step in (one for one in today if one not in runner.order.missed()):
         text.append(f"  to sign today: {step.title}\n")
     if not today:
         text.append("  nothing is to be signed today\n")

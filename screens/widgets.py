@@ -11,8 +11,9 @@ from textual.message import Message
 from textual.widgets import DataTable, RichLog, Static
 
 from dixis_tui.journal import Event
+from dixis_tui.log import LogLine
 from dixis_tui.model import Status
-from dixis_tui.runner import LogLine, Runner
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase
 from dixis_tui.timeline import Timekeeper
 from screens import answers, words
@@ -68,13 +69,13 @@ class PhaseList(Static):
             here = phase is selected
             title = words.shorten(f"{'>' if here else ' '}{words.phase_name(runner.plan, phase)}", width)
             text.append(title.ljust(width), "bold reverse" if here else "bold").append("\n")
-            line = Text("  ").append_text(words.state(runner.phase_status(phase)))
+            line = Text("  ").append_text(words.state(runner.order.phase_status(phase)))
             count = Text(words.done_of(runner.state, phase), "dim")
             fits = line.cell_len + count.cell_len < width
             text.append_text(words.spread(line, count, width) if fits else line).append("\n")
         rollback = runner.plan.rollback
         text.append("\n").append(words.shorten(f"^R {rollback.title}", width), "bold").append("\n  ")
-        text.append_text(words.state(runner.phase_status(rollback)))
+        text.append_text(words.state(runner.order.phase_status(rollback)))
         self.update(text, layout=False)
 
     def on_click(self, event: events.Click) -> None:

@@ -13,10 +13,11 @@ from rich.text import Text
 from dixis_tui import downtime
 from dixis_tui.config import Config
 from dixis_tui.journal import Event, RunState, StepState
+from dixis_tui.log import LogLine
 from dixis_tui.model import Kind, Outcome, Progress, Status
 from dixis_tui.phrase import counted
 from dixis_tui.phrase import duration as duration
-from dixis_tui.runner import LogLine, Runner
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 
 MEANINGS = {
@@ -174,8 +175,8 @@ def hint(runner: Runner, phase: Phase) -> str:
         found = _trouble(step, runner.state.step(step.id).status, runner.state.step(step.id).outcome)
         if found:
             return found
-    upcoming = runner.next_step()
-    if upcoming is None and any(runner.too_early(step) for step in phase.steps):
+    upcoming = runner.order.next_step()
+    if upcoming is None and any(runner.order.too_early(step) for step in phase.steps):
         return "Done for today. What is signed on the days of the week waits for them; m shows the numbers meanwhile."
     if upcoming is None:
         return "Every step of the plan is done. e shows evidence; the journal in the run directory holds the record."
@@ -189,7 +190,7 @@ def hint(runner: Runner, phase: Phase) -> str:
             f" {duration(closed.early)} if copied before. Next: {its_phase.title}."
         )
     if its_phase is not phase:
-        place_of = "is done" if runner.settled(phase) else "waits"
+        place_of = "is done" if runner.order.settled(phase) else "waits"
         return f"{phase.title} {place_of}. Next: {its_phase.title}, {upcoming.title}. Press n to go there."
     if upcoming.work is None:
         return f"Next: {upcoming.title}. A person confirms it: n goes there, Enter signs."
@@ -237,7 +238,7 @@ def log_text(notice: Event | LogLine) -> Text:
     proof = notice.data.get("proof")
     if isinstance(proof, dict):
         places = f", {counted(proof['differences_total'], 'difference')}" if proof["differences_total"] else ""
-        return line.append(f"{proof['table']}: {proof['status']}, {proof['rows_source']:,} rows{places}", "")
+        return line.append(f"{proof['table']}: {proof['status']}, {counted(proof['rows_source'], 'row')}{places}", "")
     if notice.kind == "step-finished" and isinstance(outcome, dict):
         return line.append_text(state(Status(outcome["status"]))).append(f": {outcome['summary']}", "")
     name = notice.data.get("name", notice.data.get("operator", ""))

@@ -14,6 +14,7 @@ import pytest
 from dixis_tui import sandbox
 from dixis_tui.sandbox import Kind, RunningServer, World
 from dixis_tui.sandbox.processes import wait_until
+from screens.deliberate import Deliberate
 
 FOUND = sandbox.find_servers()
 KINDS: list[Kind] = [kind for kind in ("mysql", "mariadb") if kind in FOUND]
@@ -39,6 +40,12 @@ LONGEST = frozenset(
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
+@pytest.fixture(autouse=True)
+def read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test reads a question as soon as it is shown."""
+    monkeypatch.setattr(Deliberate, "READING", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from dixis_tui import config, journal, runner
+from dixis_tui import config, journal, openrun, runner, signing
 from dixis_tui.app import ConsoleApp
 from dixis_tui.context import Context
 from dixis_tui.journal import SWITCHED, WENT_LIVE
@@ -206,7 +206,7 @@ class Night:
                 names = self.runner.config.people.model_dump()
                 name = names.get(role.replace(" ", "_"), self.runner.operator)
                 self.clock.move(1)
-                self.runner.sign(step_id, role=role, name=name, note="seen")
+                signing.sign(self.runner, step_id, role=role, name=name, note="seen")
 
     def through(self, *phases: str) -> None:
         """Run whole phases."""
@@ -316,8 +316,9 @@ def standing_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.delenv("DIXIS_THEME", raising=False)
     time.tzset()
     monkeypatch.setattr(journal, "datetime", Standing)
+    monkeypatch.setattr(openrun, "datetime", Standing)
     monkeypatch.setattr(runner, "datetime", Standing)
-    monkeypatch.setattr(runner, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=7)))
+    monkeypatch.setattr(openrun, "uuid", SimpleNamespace(uuid4=lambda: UUID(int=7)))
     monkeypatch.setattr(words, "local_now", lambda: clock.now.astimezone())
     monkeypatch.setattr(board, "time", SimpleNamespace(monotonic=lambda: clock.now.timestamp()))
     return clock

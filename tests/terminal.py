@@ -40,6 +40,10 @@ class Terminal:
         """Send keys by tmux's names for them."""
         self._tmux("send-keys", *keys)
 
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are, whatever a terminal in another encoding would."""
+        self._tmux("send-keys", "-H", *(f"{byte:02x}" for byte in data))
+
     def write(self, text: str) -> None:
         self._tmux("send-keys", "-l", text)
 
@@ -61,6 +65,15 @@ class Terminal:
             retry_error_callback=give_up,
         )
         return waiting(lambda: self.screen)
+
+    def agree(self) -> None:
+        """Say yes to what is asked, once it can have been read; behind the dialog the key means nothing."""
+
+        def agreed() -> bool:
+            self.press("y")
+            return "Enter or y: run" not in self.screen
+
+        Retrying(retry=retry_if_result(lambda so: not so), stop=stop_after_delay(60), wait=wait_fixed(0.3))(agreed)
 
     def close(self) -> None:
         """Take the terminal away, as a closed window or a lost link does: what runs in it is sent SIGHUP."""

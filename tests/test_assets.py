@@ -24,7 +24,8 @@ from dixis_tui import config as configuration
 from dixis_tui.config import Config
 from dixis_tui.host import HostError
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
-from dixis_tui.runner import Notice, Runner
+from dixis_tui.openrun import Notice
+from dixis_tui.runner import Runner
 from dixis_tui.sandbox import World
 from dixis_tui.step import Step
 from tests.conftest import KINDS

@@ -349,9 +349,7 @@ def test_a_database_the_shop_works_on_is_not_replaced_without_the_word(shop: Sho
     flag.touch()
     assert restore.obstacles(shop.work, shop.database) == []
     with shop.connect():
-        assert restore.obstacles(shop.work, shop.database) == [
-            f"1 connections of {shop.config.target.user} are open there"
-        ]
+        assert restore.obstacles(shop.work, shop.database) == [f"1 connection of {shop.config.target.user} open there"]
     env.unlink()
     assert "it is not known" in restore.obstacles(shop.work, shop.database)[0]
     word = ("--database", shop.database, "--while-shop-runs")

@@ -12,10 +12,10 @@ import pytest
 
 from checks.registry import Answer, Check, Severity, finding, found, good, problem, skip
 from checks.remedies import together
-from dixis_tui import config, report
+from dixis_tui import config, report, signing
 from dixis_tui.context import Context
-from dixis_tui.model import Kind, Outcome, Status, passed
-from dixis_tui.runner import NotNowError, Runner
+from dixis_tui.model import Kind, NotNowError, Outcome, Status, passed
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from tests.test_console import CONFIG
 
@@ -176,14 +176,14 @@ def test_a_warning_is_waived_by_name_and_a_fail_is_not(tmp_path: Path) -> None:
         check("data.bad", lambda _: problem("bad")),
     )
     asyncio.run(runner.run_phase("preflight"))
-    runner.waive("preflight.plan.odd", name="Eleni", note="known since May")
+    signing.waive(runner, "preflight.plan.odd", name="Eleni", note="known since May")
     now = runner.state.step("preflight.plan.odd")
     assert now.status is Status.WAIVED
     assert now.outcome is not None
     assert "Eleni" in now.outcome.summary
     assert now.outcome.findings[0].message == "odd"  # what was waived stays to be read
     with pytest.raises(NotNowError, match="its answer is no"):
-        runner.waive("preflight.data.bad", name="Eleni", note="please")
+        signing.waive(runner, "preflight.data.bad", name="Eleni", note="please")
     told = report.preflight(runner, runner.plan.phase("preflight"))
     assert [(one.check, one.status) for one in told.findings] == [("plan.odd", "waived"), ("data.bad", "fail")]
 
@@ -193,9 +193,9 @@ def test_signatures_of_preflight_are_asked_for_by_the_gate(tmp_path: Path) -> No
     asyncio.run(runner.run_phase("preflight"))
     assert asyncio.run(runner.run_step("schema.make")).status is Status.PASS
     with pytest.raises(NotNowError, match=r"preflight\.signed comes first"):
-        runner.sign("cutover.gate", role="lead", name="Maria", note="")
-    runner.sign("preflight.signed", role="operator", name="Nikos", note="restored on Monday")
-    assert isinstance(runner.sign("cutover.gate", role="lead", name="Maria", note=""), Outcome)
+        signing.sign(runner, "cutover.gate", role="lead", name="Maria", note="")
+    signing.sign(runner, "preflight.signed", role="operator", name="Nikos", note="restored on Monday")
+    assert isinstance(signing.sign(runner, "cutover.gate", role="lead", name="Maria", note=""), Outcome)
     asyncio.run(runner.run_phase("preflight", again=True))
     assert runner.state.step("preflight.signed").status is Status.PASS  # asking anew takes no signature away
 

@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import DataTable
 
@@ -26,6 +28,10 @@ from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed,
 from dixis_tui.proof import PROVED, TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
+from screens.confirm import ConfirmDialog
+from screens.deliberate import Deliberate
+from screens.sign import SignDialog
+from screens.widgets import Headline
 
 SMALL = (80, 24)
 PATIENCE = 10.0  # seconds until a text that does not come is given up
@@ -245,7 +251,7 @@ async def test_a_mended_check_runs_again_and_a_stubborn_one_is_waived(runner: Ru
         await see(pilot, "cannot be waived without a reason")
         await pilot.press("tab")
         await write(pilot, "known")
-        await pilot.press("enter", "enter")
+        await pilot.press("tab", "enter")
         await see(pilot, "– waived Host answers [known]", "waived by Maria: known", "Preflight is done. Next: Schema")
 
 
@@ -265,6 +271,39 @@ async def test_an_action_shows_what_it_would_do_and_esc_does_nothing(runner: Run
         assert shop.done == ["schema.create"]
 
 
+async def test_the_keys_of_a_long_question_are_seen_in_every_terminal(runner: Runner) -> None:
+    long = [f"STATEMENT {number};" for number in range(200)]
+    roles = [("lead", "Maria"), ("operator", "Maria")]
+    dialogs: list[ModalScreen[Any]] = [
+        ConfirmDialog("All of it", lambda: long, go="run it", word="dixis_shop"),
+        SignDialog("Go", long, roles, yes="Sign", no="Refuse", problem="Maria would be the only one. " * 3),
+    ]
+    async with console(runner) as pilot:
+        for dialog in dialogs:
+            await pilot.app.push_screen(dialog)
+            for width, height in ((80, 24), (100, 35), (100, 36), (160, 50)):
+                await pilot.resize_terminal(width, height)
+                await see(pilot, "STATEMENT 0;", "Esc: back", gone="PRODUCTION")
+            await pilot.press("escape")
+
+
+async def test_a_key_held_down_agrees_to_nothing(runner: Runner, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(runner, "preflight")
+    monkeypatch.setattr(Deliberate, "READING", 60.0)
+    async with console(runner) as pilot:
+        await see(pilot, "· pending Create")
+        await pilot.press("enter")
+        await see(pilot, "DO SCHEMA.CREATE;")
+        await pilot.press("enter")
+        await see(pilot, "too fast to have been read; nothing was done")
+        monkeypatch.setattr(Deliberate, "READING", 0.0)
+        monkeypatch.setattr(Deliberate, "HELD", 60.0)
+        await pilot.press("enter", "enter")
+        assert shop.done == []
+        await pilot.press("y")
+        await see(pilot, "✓ pass Create")
+
+
 async def test_production_wants_the_name_of_the_database(production: Runner, shop: Shop) -> None:
     settle(production, "preflight")
     async with console(production) as pilot:
@@ -282,6 +321,17 @@ async def test_production_wants_the_name_of_the_database(production: Runner, sho
         await pilot.press("enter")
         await see(pilot, "Enter or y: run it")  # once typed, the same session asks plainly
     assert [event.data["typed"] for event in production.events if event.kind == "confirmed"] == ["dixis_shop"]
+
+
+async def test_a_screen_without_its_widgets_ends_nothing(runner: Runner) -> None:
+    async with console(runner) as pilot:
+        await pilot.press("e")
+        await see(pilot, "Verified:")
+        await pilot.app.screen.query_one(Headline).remove()  # as it is for a moment while a screen goes
+        runner.record("note")
+        await pilot.pause(0.3)
+        await pilot.press("escape")
+        await see(pilot, "Nothing has run yet")
 
 
 async def test_a_step_whose_turn_has_not_come_says_what_comes_first(runner: Runner, shop: Shop) -> None:
@@ -354,15 +404,17 @@ async def test_a_stop_ends_the_phase_even_when_the_step_does_not_look_for_it(run
     assert shop.done == ["schema.create"]
 
 
-async def test_a_sign_off_takes_a_name_and_a_note(runner: Runner) -> None:
+async def test_a_sign_off_takes_a_name_and_a_note(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     settle(runner, "preflight", "schema")
+    monkeypatch.setattr(Deliberate, "HELD", 60.0)
     async with console(runner) as pilot:
         await see(pilot, "Next: Sign in. A person confirms it", "s Sign")
         await pilot.press("s")
         await see(pilot, "Sign in by hand.", "Role operator", "Name Maria")
-        await pilot.press("end", "enter")
+        await pilot.press("end", "enter", "enter")  # the second one as by a key that is held
+        await see(pilot, "A key that is held down signs nothing.")
         await write(pilot, "seen")
-        await pilot.press("enter", "enter")
+        await pilot.press("tab", "enter")
         await see(pilot, "✓ pass Sign in", "signed by Maria", "seen")
 
 

@@ -19,7 +19,7 @@ from random import Random
 import pymysql
 import pytest
 
-from dixis_tui import copying, sandbox, shape, transfer
+from dixis_tui import copying, reindex, sandbox, shape, transfer
 from dixis_tui.copying import CHUNKS
 from dixis_tui.model import Outcome, Status
 from dixis_tui.sandbox import Kind, RunningServer
@@ -55,12 +55,12 @@ SOURCE = (
 CHILD = """
 import sys
 from pathlib import Path
-from dixis_tui import copying, transfer
+from dixis_tui import copying, reindex, transfer
 from dixis_tui.config import Config
 from dixis_tui.model import Outcome
 from tests.data_path import Driver
 
-transfer.LARGE, copying.PART_ROWS = 1000, 2000
+reindex.LARGE, copying.PART_ROWS = 1000, 2000
 run_dir = Path(sys.argv[1])
 driver = Driver(Config.model_validate_json((run_dir / "config.json").read_text()), run_dir)
 for step in ("preflight.data.source", "data.snapshot"):
@@ -72,7 +72,7 @@ driver.run(transfer.steps(driver.config)[1:])
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in the child: several parts and dropped indexes even in the small tables of these tests."""
-    monkeypatch.setattr(transfer, "LARGE", 1000)
+    monkeypatch.setattr(reindex, "LARGE", 1000)
     monkeypatch.setattr(copying, "PART_ROWS", 2000)
 
 

@@ -127,7 +127,7 @@ def test_what_a_budget_or_a_size_leaves_out_is_told_and_comes_another_minute(sho
 def test_rows_that_refer_to_nothing_are_a_failure(shop: Shop) -> None:
     shop.sql("SET foreign_key_checks = 0", "INSERT INTO products (producer_id, name) VALUES (4711, 'orphan')")
     found = answer(shop, "references")
-    assert (found.status, "products (producer_id) to producers (id): 1 rows" in found.summary) == (FAIL, True)
+    assert (found.status, "products (producer_id) to producers (id): 1 row refers" in found.summary) == (FAIL, True)
 
 
 @pytest.mark.parametrize(("number", "status"), [(60, PASS), (110, WARN), (126, FAIL)])
@@ -140,7 +140,7 @@ def test_numbers_that_run_out_are_told_before(shop: Shop, number: int, status: S
 
 def test_what_is_left_behind_is_named_with_how_to_remove_it(shop: Shop) -> None:
     shop.sql("CREATE TABLE _dixis_chunks (n INT)")
-    assert "1 tables of the migration stay for now" in answer(shop, "leftovers").summary
+    assert "1 table of the migration kept for now" in answer(shop, "leftovers").summary
     settings(shop, leftover_days=0)
     found = answer(shop, "leftovers")
     assert (found.status, "_dixis_chunks" in found.summary) == (WARN, True)

@@ -19,7 +19,7 @@ from dixis_tui import commandlog, config
 from dixis_tui.cli import cli
 from dixis_tui.context import Context
 from dixis_tui.journal import PACED
-from dixis_tui.model import Kind, Outcome, Progress, Status, passed
+from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, passed
 from dixis_tui.proof import Converted, TableProof
 from dixis_tui.ran import ran
 from dixis_tui.runner import Runner
@@ -314,6 +314,10 @@ def test_log_and_commands_are_printed_while_the_run_is_driven(runner: Runner, tm
     assert re.fullmatch(r"# \S+ preflight.shell shell this machine", commands[0])
     entries = json.loads(printed("commands", "--questions", "--json"))
     assert {"ask", "sql", "shell"} == {entry["kind"] for entry in entries}
+    (runner.run_dir / "console.log").unlink()
+    done = CliRunner().invoke(cli, ["--config", str(tmp_path / "dixis.toml"), "log"])
+    assert isinstance(done.exception, DixisError)
+    assert "console.log cannot be read" in done.exception.what
 
 
 async def test_the_log_is_filtered_by_level_and_step_searched_and_followed(runner: Runner) -> None:
@@ -323,13 +327,13 @@ async def test_the_log_is_filtered_by_level_and_step_searched_and_followed(runne
         await see(pilot, "info and above, all steps, following", "the server is slow", gone="debug ")
         await see(pilot, "info data.prepare pass, 300 tables ready")
         await pilot.press("v")
-        await see(pilot, "1 lines, warn and above", gone="ordinary words")
+        await see(pilot, "1 line, warn and above", gone="ordinary words")
         await pilot.press("v", "v")
         await see(pilot, "every level", "debug preflight.shell a thing worth looking for")
         await pilot.press("slash")
         await write(pilot, "words")
         await pilot.press("enter")
-        await see(pilot, "'words' in 1 lines; n goes up, N down", "standing still")
+        await see(pilot, "'words' in 1 line; n goes up, N down", "standing still")
         await pilot.press("y")
         assert app_of(pilot).clipboard.endswith("info preflight.shell ordinary words")
         await pilot.press("s")

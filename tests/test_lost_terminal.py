@@ -81,7 +81,7 @@ class Place:
         screen.see("Long copy", "Press r")
         screen.press("r")
         screen.see("COPY ALL", "Enter or y: run")
-        screen.press("y")
+        screen.agree()
         until((self.folder / "chunks").exists)
 
 
@@ -112,11 +112,17 @@ def test_a_paused_console_ends_too(place: Place) -> None:
     assert place.state.step("data.copy").status is Status.INTERRUPTED
 
 
-def test_sigterm_ends_the_console_and_leaves_the_terminal_in_order(place: Place) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_is_not_utf_8_ends_nothing_and_a_signal_leaves_the_terminal_in_order(
+    place: Place, number: signal.Signals
+) -> None:
     with terminal(place.command("console")) as screen:
         place.begin_copy(screen)
-        os.kill(children(screen.process)[-1], signal.SIGTERM)
-        screen.see("ENDED 1")
+        screen.send("άλφα".encode("iso-8859-7"))
+        screen.press("z")
+        screen.see("paused")
+        os.kill(children(screen.process)[-1], number)
+        screen.see("ENDED 1", gone="Long copy")
     assert place.state.step("data.copy").status is Status.INTERRUPTED
 
 

@@ -21,7 +21,8 @@ from dixis_tui import config as configuration
 from dixis_tui import cutover, plan, rollback, sandbox
 from dixis_tui.journal import Event
 from dixis_tui.model import Outcome, Status
-from dixis_tui.runner import Listener, Runner
+from dixis_tui.openrun import Listener
+from dixis_tui.runner import Runner
 from dixis_tui.sandbox import World
 from dixis_tui.sandbox.processes import free_port, wait_until
 from dixis_tui.target import connected, execute, query

@@ -14,12 +14,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from dixis_tui import glance, live
+from dixis_tui import glance, live, signing
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
+from dixis_tui.glance import NoRunError
 from dixis_tui.journal import Journal
-from dixis_tui.model import Kind, Outcome, Progress, Status, passed
-from dixis_tui.runner import Notice, NotNowError, Runner
+from dixis_tui.model import Kind, NotNowError, Outcome, Progress, Status, passed
+from dixis_tui.openrun import Notice
+from dixis_tui.runner import Runner
 from dixis_tui.samplestore import Store
 from dixis_tui.step import Phase, Plan, Step
 from tests.terminal import terminal, until
@@ -131,7 +133,7 @@ def test_a_plan_that_is_looked_at_does_nothing(settings: Config, tmp_path: Path)
         with pytest.raises(NotNowError, match="only watches"):
             watching.record("signed", {"step": "data.gate"})
         with pytest.raises(NotNowError, match="only watches"):
-            watching.sign("data.gate", role="lead", name="Eve", note="")
+            signing.sign(watching, "data.gate", role="lead", name="Eve", note="")
         work = shown.step("data.copy").work
         assert work is not None
         with pytest.raises(Exception, match="only watches"):
@@ -234,3 +236,6 @@ def test_a_folder_without_a_run_is_told_so(tmp_path: Path) -> None:
         assert "There is no run in" in done.stderr
         assert "Next: name the folder" in done.stderr
     assert json.dumps(sorted(tmp_path.iterdir())) == "[]"
+    (tmp_path / "file").touch()
+    with pytest.raises(NoRunError, match="There is no run in"):
+        glance.read(tmp_path / "file")

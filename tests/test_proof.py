@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import normalise, transfer, validation
+from dixis_tui import copyplan, normalise, validation
 from dixis_tui.difference import of_cell
 from dixis_tui.journal import CONFIRMED
 from dixis_tui.load import Throttle
@@ -178,7 +178,7 @@ def test_rows_missing_extra_and_swapped_are_found_in_tables_of_every_kind_of_key
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Small segments and buckets, so that this table is cut like a large one.
-    monkeypatch.setattr("dixis_tui.proof.LIST_ROWS", 32)
+    monkeypatch.setattr("dixis_tui.drilldown.LIST_ROWS", 32)
     monkeypatch.setattr("dixis_tui.proof.Comparison.segment_rows", 7)
     driver = migrated(server, database, tmp_path, ROWS)
     assert validation.report(driver.ctx).equal
@@ -211,7 +211,7 @@ def test_rows_missing_extra_and_swapped_are_found_in_tables_of_every_kind_of_key
 def test_a_table_without_a_key_is_compared_as_a_multiset(
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dixis_tui.proof.LIST_ROWS", 32)
+    monkeypatch.setattr("dixis_tui.drilldown.LIST_ROWS", 32)
     driver = migrated(server, database, tmp_path, ROWS)
     change(
         driver,
@@ -356,10 +356,10 @@ def test_a_list_that_the_server_cuts_short_in_its_last_line_is_asked_for_again(
     monkeypatch.setattr("dixis_tui.proof.Comparison.segment_rows", 20)
     driver = migrated(server, database, tmp_path, ROWS)
     change(driver, "UPDATE keyed SET number = 0 WHERE id = 3")
-    monkeypatch.setattr("dixis_tui.proof.SEGMENT_ROWS", 1)
+    monkeypatch.setattr("dixis_tui.sides.SEGMENT_ROWS", 1)
     # a later segment, listed at once, holds 20 rows of 3 and 16 digits: the last line lacks its hash, or half its key
     for quarter in range(100, 105):
-        monkeypatch.setattr("dixis_tui.proof.LINE_BYTES", quarter)
+        monkeypatch.setattr("dixis_tui.sides.LINE_BYTES", quarter)
         assert found(driver, "keyed") == {("id = 3", "number")}
 
 
@@ -531,8 +531,8 @@ def test_what_is_written_while_it_compares_changes_nothing_in_the_answer(
 ) -> None:
     driver = migrated(server, database, tmp_path, ROWS)
     with closing(driver.target()) as target:
-        jobs = transfer.jobs(driver.ctx, target)
-        tables = transfer.compared_tables(driver.ctx, target, jobs)
+        jobs = copyplan.jobs(driver.ctx, target)
+        tables = copyplan.compared_tables(driver.ctx, target, jobs)
     comparing = Comparison(latest_snapshot(driver.ctx), driver.config.target, lambda *_: None).run(tables)
     first = next(comparing)
     change(driver, "DELETE FROM loose", "UPDATE worded SET value = 0")

@@ -16,14 +16,14 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import chain, telling
+from dixis_tui import chain, signing, telling
 from dixis_tui.audit import audit
 from dixis_tui.cli import cli
 from dixis_tui.config import Config, load
 from dixis_tui.journal import Journal, JournalError
-from dixis_tui.model import Kind, passed
+from dixis_tui.model import Kind, NotNowError, passed
 from dixis_tui.people import count, person
-from dixis_tui.runner import NotNowError, Runner
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from tests.test_runner import CONFIG
 
@@ -297,9 +297,9 @@ def with_keys(tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch) -> Co
 
 def signed_run(plan: Plan, config: Config, first: str, second: str) -> Path:
     with Runner(plan, config) as runner:
-        runner.sign("cutover.tried", role="operator", name="Stavros", note="")
-        runner.sign("cutover.gate", role="lead", name=first, note="read all\nof it")
-        runner.sign("cutover.gate", role="database review", name=second, note="counts are equal")
+        signing.sign(runner, "cutover.tried", role="operator", name="Stavros", note="")
+        signing.sign(runner, "cutover.gate", role="lead", name=first, note="read all\nof it")
+        signing.sign(runner, "cutover.gate", role="database review", name=second, note="counts are equal")
         return runner.run_dir
 
 
@@ -339,8 +339,8 @@ def test_two_people_sign_with_key_file_and_agent_and_others_verify_it(
 
 def test_a_signature_is_bad_over_anything_else(plan: Plan, with_keys: Config, keys: Path) -> None:
     with Runner(plan, with_keys) as runner:
-        runner.sign("cutover.tried", role="operator", name="Stavros", note="")
-        runner.sign("cutover.gate", role="lead", name="Eleni Papadaki", note="read all")
+        signing.sign(runner, "cutover.tried", role="operator", name="Stavros", note="")
+        signing.sign(runner, "cutover.gate", role="lead", name="Eleni Papadaki", note="read all")
         events = list(runner.events)
         folder = runner.run_dir
     # Somebody with the whole folder in hand writes another note and chains everything anew.
@@ -368,13 +368,13 @@ def test_the_same_key_is_the_same_person(plan: Plan, with_keys: Config, keys: Pa
     (tmp_path / "signers").write_text("".join(two), encoding="utf-8")
     people = with_keys.people.model_copy(update={"allowed_signers": tmp_path / "signers"})
     with Runner(plan, with_keys.model_copy(update={"people": people})) as runner:
-        runner.sign("cutover.tried", role="operator", name="Stavros", note="")
-        runner.sign("cutover.gate", role="lead", name="Eleni", note="")
+        signing.sign(runner, "cutover.tried", role="operator", name="Stavros", note="")
+        signing.sign(runner, "cutover.gate", role="lead", name="Eleni", note="")
         with pytest.raises(NotNowError, match="two different people"):
-            runner.sign("cutover.gate", role="database review", name="Maria", note="")
+            signing.sign(runner, "cutover.gate", role="database review", name="Maria", note="")
         with pytest.raises(NotNowError, match="two different people"):
-            runner.sign("cutover.gate", role="database review", name="ÉLENI ", note="")
-        assert runner.sign("cutover.gate", role="database review", name="Nikos", note="") is not None
+            signing.sign(runner, "cutover.gate", role="database review", name="ÉLENI ", note="")
+        assert signing.sign(runner, "cutover.gate", role="database review", name="Nikos", note="") is not None
 
 
 @pytest.mark.parametrize(
@@ -392,8 +392,8 @@ def test_without_a_usable_key_it_is_signed_by_name_and_told(
     why: str,
 ) -> None:
     with Runner(plan, with_keys) as runner:
-        runner.sign("cutover.tried", role="operator", name="Stavros", note="")
-        runner.sign("cutover.gate", role="lead", name=name, note="")
+        signing.sign(runner, "cutover.tried", role="operator", name="Stavros", note="")
+        signing.sign(runner, "cutover.gate", role="lead", name=name, note="")
         assert "signed by name only" in telling.signed_how(runner.events)
         assert why in telling.signed_how(runner.events)
 
@@ -407,10 +407,10 @@ def test_without_a_list_of_signers_the_operators_own_key_signs(
     monkeypatch.setenv("SSH_AUTH_SOCK", agent)
     people = with_keys.people.model_copy(update={"allowed_signers": None, "keys": ()})
     with Runner(plan, with_keys.model_copy(update={"people": people})) as runner:
-        runner.sign("cutover.tried", role="operator", name="Stavros", note="")
-        runner.sign("cutover.gate", role="lead", name="Eleni Papadaki", note="")
+        signing.sign(runner, "cutover.tried", role="operator", name="Stavros", note="")
+        signing.sign(runner, "cutover.gate", role="lead", name="Eleni Papadaki", note="")
         assert runner.state.step("cutover.gate").signatures[0].fingerprint.startswith("SHA256:")
-        runner.sign("cutover.gate", role="database review", name="Nikos", note="")
+        signing.sign(runner, "cutover.gate", role="database review", name="Nikos", note="")
         assert "whose key is whose is not configured" in telling.signed_how(runner.events)
 
 
@@ -420,8 +420,8 @@ def test_a_waiver_and_a_refusal_are_signed_too(
     keys: Path,
 ) -> None:
     with Runner(plan, with_keys) as runner:
-        runner.sign("cutover.tried", role="operator", name="Stavros", note="")
-        runner.reject("cutover.gate", role="lead", name="Eleni Papadaki", note="counts look odd")
+        signing.sign(runner, "cutover.tried", role="operator", name="Stavros", note="")
+        signing.reject(runner, "cutover.gate", role="lead", name="Eleni Papadaki", note="counts look odd")
         folder = runner.run_dir
     found = audit(folder, keys / "signers")
     assert [(one.what, one.note, one.state) for one in found.signatures][1:] == [

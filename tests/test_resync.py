@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import structure, transfer, validation
+from dixis_tui import catchup, holdings, structure, transfer, validation
+from dixis_tui.drilldown import Sides
 from dixis_tui.journal import CONFIRMED
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
-from dixis_tui.proof import Sides, Unlike
 from dixis_tui.refusal import TransferError
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.segments import Unlike
 from dixis_tui.source import Snapshot, latest_snapshot
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver
@@ -108,7 +109,7 @@ def test_what_the_shop_did_since_the_early_copy_is_taken_along(
         cursor.execute(f"SET GLOBAL local_infile = {int(way == 'load')}")
     try:
         driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
-        outcome = transfer.resync_all(driver.ctx, "cutover.resync")
+        outcome = catchup.resync_all(driver.ctx, "cutover.resync")
     finally:
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SET GLOBAL local_infile = 1")
@@ -118,7 +119,7 @@ def test_what_the_shop_did_since_the_early_copy_is_taken_along(
     assert told["orders"] == "0 inserted, 9 updated, 12 deleted"
     equal(driver)
     # once more writes nothing
-    again = transfer.resync_all(driver.ctx, "cutover.resync")
+    again = catchup.resync_all(driver.ctx, "cutover.resync")
     assert not [line for line in again.evidence if "re-synced" in line]
     # the checkpoints stand as after a load of this snapshot: the phase data has nothing to do either
     assert "re-synced" not in " ".join(
@@ -140,7 +141,7 @@ def test_a_table_that_holds_the_earlier_snapshot_is_not_read_to_know_what_change
         return unlike(self, between)
 
     monkeypatch.setattr(Sides, "unlike", noted)
-    settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    settled([catchup.resync_all(driver.ctx, "cutover.resync")])
     # only those whose rows no number tells apart
     assert compared == ["role_user", "cache", "notes"]
     equal(driver)
@@ -155,16 +156,16 @@ def test_what_somebody_changed_in_place_is_found_by_the_proof_and_then_written_a
         target.commit()
     write(driver, "UPDATE orders SET total = 1 WHERE id = 1")
     driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
-    settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    settled([catchup.resync_all(driver.ctx, "cutover.resync")])
     proved = validation.prove(driver.ctx, "cutover.proof")
     assert (proved.status, proved.facts["differences"]) == (Status.FAIL, 1)
     # the same snapshot again: now that table is compared with the target itself
-    outcome = transfer.resync_all(driver.ctx, "cutover.resync")
+    outcome = catchup.resync_all(driver.ctx, "cutover.resync")
     assert [line for line in outcome.evidence if "re-synced" in line] == [
         "users: re-synced, 0 inserted, 1 updated, 0 deleted"
     ]
     assert validation.prove(driver.ctx, "cutover.proof").status is Status.PASS
-    assert not [line for line in transfer.resync_all(driver.ctx, "cutover.resync").evidence if "re-synced" in line]
+    assert not [line for line in catchup.resync_all(driver.ctx, "cutover.resync").evidence if "re-synced" in line]
 
 
 def test_an_unwritten_source_keeps_its_snapshot(server: RunningServer, database: str, tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_a_thousand_changes_by_a_writer_while_the_early_copy_runs(
         thread.join()
     assert len(changes) == 1000
     driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
-    settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    settled([catchup.resync_all(driver.ctx, "cutover.resync")])
     equal(driver)
 
 
@@ -228,7 +229,7 @@ def test_the_next_number_is_carried_where_the_newest_rows_are_gone(
         cursor.execute("SET GLOBAL lock_wait_timeout = 5")
     try:
         driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
-        settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+        settled([catchup.resync_all(driver.ctx, "cutover.resync")])
     finally:
         with server.connect() as connection, connection.cursor() as cursor:
             cursor.execute("SET GLOBAL lock_wait_timeout = DEFAULT")
@@ -244,15 +245,15 @@ def test_rows_of_others_are_replaced_only_by_one_who_types_the_name(
         execute(target, "INSERT INTO users (email, name) VALUES ('tester@example.com', 'a functional test')")
         execute(target, "UPDATE users SET name = 'touched' WHERE id = 3")
         target.commit()
-    assert transfer.word_needed(driver.ctx) == database
+    assert holdings.word_needed(driver.ctx) == database
     refused = transfer.prepare(driver.ctx)
     assert refused.status is Status.FAIL
     assert refused.summary == "1 table does not hold the rows this run wrote; nothing was changed"
     assert f"dixis run --phase data --database {database}" in refused.remedy[-1]
-    assert transfer.resync_all(driver.ctx, "cutover.resync").status is Status.FAIL
+    assert catchup.resync_all(driver.ctx, "cutover.resync").status is Status.FAIL
     say(driver, "data.prepare")
     settled(driver.run(transfer.steps(driver.config)[1:]))
-    assert transfer.word_needed(driver.ctx) == ""
+    assert holdings.word_needed(driver.ctx) == ""
     equal(driver)
     # a word counts once
     with closing(driver.target()) as target:
@@ -304,7 +305,7 @@ def test_conversions_and_rows_set_aside_hold_for_what_is_written_later(
     settled([*driver.make_tables(), *driver.copy()])
     write(driver, "UPDATE logs SET at = '' WHERE id = 2", "INSERT INTO logs VALUES (4, '', 'loud'), (5, '', 5)")
     driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
-    settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    settled([catchup.resync_all(driver.ctx, "cutover.resync")])
     report = validation.report(driver.ctx)
     assert report.equal
     assert {(one.rule, one.rows) for one in report.tables[0].conversions} == {("empty-to-null", 4), ("quarantine", 1)}
@@ -321,7 +322,7 @@ def test_a_row_the_server_refuses_is_named_and_nothing_of_its_batch_stays(
     write(driver, "INSERT INTO users (id, email) VALUES (901, 'fresh@example.com'), (902, 'FRESH@example.com')")
     driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
     with pytest.raises(TransferError) as caught:
-        transfer.resync_all(driver.ctx, "cutover.resync")
+        catchup.resync_all(driver.ctx, "cutover.resync")
     assert "the row with id = 902 takes the place of the row with id = 901" in caught.value.what
     assert "change one of the two rows in the source" in caught.value.next_step
     with closing(driver.target()) as target:
@@ -338,7 +339,7 @@ def test_a_stop_in_the_middle_is_gone_on_from(
     monkeypatch.setattr("dixis_tui.resync.SEGMENT_ROWS", 60)
     driver.progress = StopsAfter(driver.stop, 12)
     with pytest.raises(StoppedError):
-        transfer.resync_all(driver.ctx, "cutover.resync")
+        catchup.resync_all(driver.ctx, "cutover.resync")
     driver.stop.clear()
-    settled([transfer.resync_all(driver.ctx, "cutover.resync")])
+    settled([catchup.resync_all(driver.ctx, "cutover.resync")])
     equal(driver)

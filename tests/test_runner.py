@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from dixis_tui import commandlog, log, signing, telling
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
 from dixis_tui.journal import SWITCHED, HeldError
-from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
-from dixis_tui.runner import LogLine, NotNowError, Runner
+from dixis_tui.log import LogLine
+from dixis_tui.model import DixisError, Kind, NotNowError, Outcome, Progress, Status, failed, passed
+from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 
 CONFIG = """\
@@ -108,7 +110,7 @@ def runner(plan: Plan, config: Config) -> Iterator[Runner]:
 async def run_to_the_gate(runner: Runner) -> None:
     for phase in runner.plan.phases[:2]:
         await runner.run_phase(phase.id)
-    runner.sign("cutover.tried", role="operator", name="Eleni", note="")
+    signing.sign(runner, "cutover.tried", role="operator", name="Eleni", note="")
 
 
 async def test_a_phase_of_checks_gives_all_its_answers(runner: Runner, answers: Answers) -> None:
@@ -133,7 +135,7 @@ async def test_an_action_waits_for_the_steps_before_it(runner: Runner, answers: 
     await runner.run_phase("preflight")
     with pytest.raises(NotNowError, match=r"preflight\.ready comes first \(fail\)"):
         await runner.run_step("data.copy")
-    runner.waive("preflight.ready", name="Eleni", note="known, harmless")
+    signing.waive(runner, "preflight.ready", name="Eleni", note="known, harmless")
     assert (await runner.run_step("data.copy")).status is Status.PASS
 
 
@@ -141,9 +143,9 @@ async def test_a_waiver_needs_a_reason_and_a_failed_check(runner: Runner, answer
     answers.ready = lambda _: failed("no")
     await runner.run_phase("preflight")
     with pytest.raises(NotNowError, match="without a reason"):
-        runner.waive("preflight.ready", name="Eleni", note=" ")
+        signing.waive(runner, "preflight.ready", name="Eleni", note=" ")
     with pytest.raises(NotNowError, match="cannot be waived"):
-        runner.waive("preflight.other", name="Eleni", note="because")
+        signing.waive(runner, "preflight.other", name="Eleni", note="because")
 
 
 async def test_a_failed_action_stops_its_phase(runner: Runner, answers: Answers) -> None:
@@ -199,6 +201,20 @@ async def test_state_outlives_the_process_and_settled_steps_stay(plan: Plan, con
         assert await second.run_phase("preflight", again=True) is Status.FAIL
 
 
+async def test_a_log_that_cannot_be_written_stops_nothing_and_is_told(plan: Plan, config: Config) -> None:
+    for name in ("console.log", "commands.log"):
+        (config.run.directory / name).mkdir(parents=True)
+    with Runner(plan, config) as runner:
+        assert await runner.rollback() is Status.PASS
+        lost = [telling.told(event) for event in runner.events if event.kind == "log-unwritable"]
+    assert lost == [
+        f"{name} cannot be written: Is a directory; the work goes on without it"
+        for name in ("console.log", "commands.log")
+    ]
+    assert log.LogReader(config.run.directory).new() == []
+    assert commandlog.Reader(config.run.directory).new() == []
+
+
 def test_one_console_drives_and_others_watch(plan: Plan, config: Config) -> None:
     with Runner(plan, config) as driver:
         with pytest.raises(HeldError):
@@ -207,17 +223,17 @@ def test_one_console_drives_and_others_watch(plan: Plan, config: Config) -> None
             assert watcher.driven()
             assert watcher.state.run_id == driver.state.run_id
             with pytest.raises(NotNowError, match="only watches"):
-                watcher.sign("cutover.tried", role="operator", name="x", note="")
+                signing.sign(watcher, "cutover.tried", role="operator", name="x", note="")
 
 
 async def test_the_gate_wants_two_people(runner: Runner) -> None:
     await run_to_the_gate(runner)
-    assert runner.sign("cutover.gate", role="lead", name="Eleni", note="") is None
+    assert signing.sign(runner, "cutover.gate", role="lead", name="Eleni", note="") is None
     with pytest.raises(NotNowError, match="two different people"):
-        runner.sign("cutover.gate", role="database review", name=" eleni ", note="")
+        signing.sign(runner, "cutover.gate", role="database review", name=" eleni ", note="")
     with pytest.raises(NotNowError, match="not for cook"):
-        runner.sign("cutover.gate", role="cook", name="Nikos", note="")
-    outcome = runner.sign("cutover.gate", role="database review", name="Nikos", note="read all")
+        signing.sign(runner, "cutover.gate", role="cook", name="Nikos", note="")
+    outcome = signing.sign(runner, "cutover.gate", role="database review", name="Nikos", note="read all")
     assert outcome is not None
     assert outcome.status is Status.PASS
     assert any("Nikos" in line and "read all" in line for line in outcome.evidence)
@@ -225,19 +241,19 @@ async def test_the_gate_wants_two_people(runner: Runner) -> None:
 
 async def test_a_refusal_voids_the_signatures_before_it(runner: Runner) -> None:
     await run_to_the_gate(runner)
-    runner.sign("cutover.gate", role="lead", name="Eleni", note="")
+    signing.sign(runner, "cutover.gate", role="lead", name="Eleni", note="")
     with pytest.raises(NotNowError, match="without a reason"):
-        runner.reject("cutover.gate", role="database review", name="Nikos", note="")
+        signing.reject(runner, "cutover.gate", role="database review", name="Nikos", note="")
     with pytest.raises(NotNowError, match="answers by itself"):
-        runner.reject("data.copy", role="operator", name="Nikos", note="no")
-    runner.reject("cutover.gate", role="database review", name="Nikos", note="counts look odd")
-    assert runner.sign("cutover.gate", role="database review", name="Nikos", note="mended") is None
-    assert runner.sign("cutover.gate", role="lead", name="Eleni", note="") is not None
+        signing.reject(runner, "data.copy", role="operator", name="Nikos", note="no")
+    signing.reject(runner, "cutover.gate", role="database review", name="Nikos", note="counts look odd")
+    assert signing.sign(runner, "cutover.gate", role="database review", name="Nikos", note="mended") is None
+    assert signing.sign(runner, "cutover.gate", role="lead", name="Eleni", note="") is not None
 
 
 async def test_a_no_stops_the_plan(runner: Runner) -> None:
     await run_to_the_gate(runner)
-    runner.reject("cutover.gate", role="lead", name="Eleni", note="counts look odd")
+    signing.reject(runner, "cutover.gate", role="lead", name="Eleni", note="counts look odd")
     with pytest.raises(NotNowError, match=r"cutover\.gate comes first"):
         await runner.run_step("cutover.open")
 

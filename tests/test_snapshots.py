@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from dixis_tui import signing
 from dixis_tui.app import ConsoleApp
 from dixis_tui.difference import Difference
 from dixis_tui.model import Progress, Status
@@ -134,7 +135,7 @@ def test_the_cutover_waits_for_signatures_near_the_turning_point(
     night.run("cutover.maintenance")
     night.runner.record("window-opened")
     night.run("cutover.resync", "cutover.environment")
-    night.runner.sign("cutover.gate", role="lead", name="Eleni Papadaki", note="")
+    signing.sign(night.runner, "cutover.gate", role="lead", name="Eleni Papadaki", note="")
     night.clock.at(100.5)
     assert look.picture(snap_compare, night)
 

@@ -201,3 +201,5 @@ def test_a_console_without_a_terminal_says_so(tmp_path: Path) -> None:
     finally:
         os.close(ours)
         os.close(theirs)
+    with terminal(["env", "TERM=dumb", *program]) as screen:
+        screen.see("cannot draw on a terminal that calls itself 'dumb'", "Next: dixis run", "ENDED 3")

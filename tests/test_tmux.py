@@ -34,12 +34,7 @@ class Night:
         if not asked:
             return
         screen.see("Enter or y: run")
-
-        def agreed() -> bool:
-            screen.press("y")  # means nothing before all is shown, nor behind the dialog
-            return "Enter or y: run" not in screen.screen
-
-        until(agreed, within=60)
+        screen.agree()
 
     def sign_phase(self, screen: Terminal, phase: str, kind: Kind = Kind.SIGNOFF) -> None:
         """Sign whatever of a phase waits for people, with the names that are expected, in every role there is."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import shape, transfer
+from dixis_tui import reindex, shape, transfer
 from dixis_tui.copying import CHUNKS
 from dixis_tui.model import DixisError, Outcome, Progress, Status, StoppedError
 from dixis_tui.refusal import TransferError
@@ -198,12 +198,12 @@ def test_what_would_be_rounded_silently_is_refused_before_the_first_row(
 CHILD = """
 import sys
 from pathlib import Path
-from dixis_tui import transfer
+from dixis_tui import reindex, transfer
 from dixis_tui.config import Config
 from dixis_tui.model import Outcome
 from tests.data_path import Driver
 
-transfer.LARGE = 1000
+reindex.LARGE = 1000
 run_dir = Path(sys.argv[1])
 driver = Driver(Config.model_validate_json((run_dir / "config.json").read_text()), run_dir)
 driver.outcomes["preflight.data.source"] = Outcome.model_validate_json((run_dir / "outcome.json").read_text())
@@ -243,7 +243,7 @@ def chunks_stored(driver: Driver) -> int:
 def test_a_killed_load_goes_on_exactly_once_and_indexes_come_back(
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "LARGE", 1000)
+    monkeypatch.setattr(reindex, "LARGE", 1000)
     driver = make_driver(server, database, tmp_path, ORDERS, data={"chunk_rows": 100})
     driver.make_tables()
     driver.outcomes["data.snapshot"] = driver.outcomes["preflight.data.source"]
@@ -367,7 +367,7 @@ def test_a_value_larger_than_a_packet_is_named_before_the_first_row(
 def test_rows_a_unique_key_cannot_tell_apart_are_named_when_it_is_put_back(
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "LARGE", 1)
+    monkeypatch.setattr(reindex, "LARGE", 1)
     statements = [
         "CREATE TABLE names (id INTEGER PRIMARY KEY, name VARCHAR UNIQUE)",
         "INSERT INTO names VALUES (1, 'Μέλι'), (2, 'Ελιά'), (3, 'ΕΛΙΑ'), (4, 'Τυρί')",

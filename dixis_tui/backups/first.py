@@ -8,6 +8,7 @@ from dixis_tui.backups.manifest import Kept
 from dixis_tui.backups.work import Work
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, Outcome, Status, failed, passed
+from dixis_tui.phrase import counted
 from dixis_tui.step import Step
 
 
@@ -64,4 +65,7 @@ def first(ctx: Context) -> Outcome:
 
 def _evidence(kept: Kept) -> list[str]:
     told = kept.manifest
-    return [str(kept.path), f"{len(told.tables)} tables, {told.rows:,} rows, {told.size:,} bytes, sha256 {told.sha256}"]
+    return [
+        str(kept.path),
+        f"{counted(len(told.tables), 'table')}, {counted(told.rows, 'row')}, {told.size:,} bytes, sha256 {told.sha256}",
+    ]

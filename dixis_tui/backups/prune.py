@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dixis_tui.backups.manifest import SUFFIX, Folder, Kept
+from dixis_tui.phrase import counted
 
 STRAYS_STAY = timedelta(days=1)
 
@@ -36,9 +37,9 @@ def plan(folder: Folder, now: datetime, retention_days: int) -> Pruning:
         if kept.manifest.made_at >= oldest:
             keep.append((kept, f"{days} of {retention_days} days old"))
         elif kept.path in last:
-            keep.append((kept, f"{days} days old, but the last good one of the {kept.manifest.kind}"))
+            keep.append((kept, f"{counted(days, 'day')} old, but the last good one of the {kept.manifest.kind}"))
         else:
-            remove.append((kept, f"{days} days old, {kept.state}"))
+            remove.append((kept, f"{counted(days, 'day')} old, {kept.state}"))
     strays = [path for path in folder.strays if now - _changed(path, now) > STRAYS_STAY]
     return Pruning(tuple(remove), tuple(keep), tuple(strays))
 

@@ -12,6 +12,7 @@ from dixis_tui.backups.work import Work
 from dixis_tui.config import Target
 from dixis_tui.host import HostError, join
 from dixis_tui.model import FAILED, DixisError
+from dixis_tui.phrase import counted
 from dixis_tui.target import TargetConnection, connected, execute, identifier, query
 
 # Stands in a database from the first statement of a restore to its last: what has it is not whole.
@@ -52,7 +53,7 @@ def obstacles(work: Work, database: str) -> list[str]:
             " GROUP BY user",
             (database,),
         )
-    found += [f"{count} connections of {user} are open there" for user, count in rows]
+    found += [f"{counted(count, 'connection')} of {user} open there" for user, count in rows]
     return found
 
 

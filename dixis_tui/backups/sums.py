@@ -11,6 +11,7 @@ from dixis_tui.backups.manifest import TableRecord
 from dixis_tui.catalogue import Column
 from dixis_tui.contents import ColumnContents
 from dixis_tui.normalise import Form
+from dixis_tui.phrase import counted
 from dixis_tui.rows import Field
 from dixis_tui.shape import ShapeColumn
 from dixis_tui.target import Flavour, TargetConnection, identifier, query
@@ -105,9 +106,11 @@ def differences(
             continue
         low, high = sorted((mine.rows, mine.rows if mine.rows_after is None else mine.rows_after))
         if not low <= theirs.rows <= high:
-            told.append(f"{table}: {theirs.rows} rows, wanted {mine.rows if low == high else f'{low} to {high}'}")
+            told.append(
+                f"{table}: {counted(theirs.rows, 'row')}, wanted {mine.rows if low == high else f'{low} to {high}'}"
+            )
         elif with_sums and None not in (mine.sum, theirs.sum) and mine.sum != theirs.sum:
-            told.append(f"{table}: {theirs.rows} rows, but not with the same values")
+            told.append(f"{table}: {counted(theirs.rows, 'row')}, but not with the same values")
         if with_definitions and mine.definition != theirs.definition:
             told.append(f"{table}: is built in another way")
     return told

@@ -19,6 +19,7 @@ from dixis_tui.backups.manifest import Kept
 from dixis_tui.backups.work import Work, work_of
 from dixis_tui.commands.shared import Options, common
 from dixis_tui.model import FAILED, OK, DixisError
+from dixis_tui.phrase import counted
 from dixis_tui.target import TargetError
 
 What = Literal["both", "source", "target"]
@@ -74,7 +75,7 @@ def _line(kept: Kept) -> str:
     words = {"whole": "whole, not restored yet", "failed": "DOES NOT RESTORE", "broken": "BROKEN"}
     state = words.get(kept.state, kept.state)
     size = humanize.naturalsize(told.size)
-    return f"{told.made_at:%Y-%m-%d %H:%M}  {kept.path.name}  {size}, {told.rows:,} rows  {state}"
+    return f"{told.made_at:%Y-%m-%d %H:%M}  {kept.path.name}  {size}, {counted(told.rows, 'row')}  {state}"
 
 
 def _problems(kept: Kept) -> list[str]:

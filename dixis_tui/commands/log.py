@@ -11,8 +11,8 @@ import click
 from dixis_tui import commandlog
 from dixis_tui import config as configuration
 from dixis_tui.commands.shared import Options, common
-from dixis_tui.log import LogReader
-from dixis_tui.model import LEVELS
+from dixis_tui.log import NAME, LogReader
+from dixis_tui.model import LEVELS, DixisError
 
 
 @click.command("log")
@@ -25,6 +25,16 @@ from dixis_tui.model import LEVELS
 def log_command(options: Options, what: str, level: str, only: str | None, questions: bool) -> None:
     """Print the log of the run, or with `commands` every command it ran, as it can be copied."""
     run_dir = configuration.load(options.config, rollback=True).run.directory
+
+    path = run_dir / (commandlog.NAME if what == "commands" else NAME)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise DixisError(
+            f"{path} cannot be read: {error.strerror}.",
+            safe="nothing was changed",
+            next_step="it is there once the run was driven; else mend that path, or [run] directory",
+        ) from error
 
     def wanted(step: str) -> bool:
         return only is None or step == only or step.startswith(f"{only}.")

@@ -12,6 +12,7 @@ from checks.remedies import together
 from dixis_tui import headless, report
 from dixis_tui.commands.shared import Options, common, opened
 from dixis_tui.config import ConfigError
+from dixis_tui.phrase import counted
 
 
 @click.command()
@@ -39,7 +40,7 @@ def preflight(options: Options, only: tuple[str, ...], remedies: bool, more: tup
             click.echo(found.model_dump_json(indent=2))
         else:
             told = ", ".join(f"{count} {answer}" for answer, count in found.summary.answers.items())
-            click.echo(f"\n{found.summary.checks} checks: {told}")
+            click.echo(f"\n{counted(found.summary.checks, 'check')}: {told}")
         sys.exit(code)
 
 

@@ -68,7 +68,7 @@ def run(
             return
         if streams is not None:
             runner.begin_at(streams)
-        if since is not None or (phase_id is not None and runner.settled(phases[0])):
+        if since is not None or (phase_id is not None and runner.order.settled(phases[0])):
             runner.reset(phases[0], since=since)
         twin = headless.Headless(runner, consent, quiet=options.json, verbose=verbose)
         finish(options, runner, twin.run(phases))

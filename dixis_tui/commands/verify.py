@@ -11,6 +11,7 @@ from dixis_tui import validation
 from dixis_tui.commands.shared import Options, common, opened
 from dixis_tui.config import ConfigError
 from dixis_tui.model import COULD_NOT_ASK, FAILED, OK
+from dixis_tui.phrase import counted
 from dixis_tui.proof import TableProof
 
 
@@ -51,9 +52,11 @@ def _verified(found: validation.VerifyReport) -> Iterator[str]:
     if found.structure is None:
         yield "how the tables were built is not in this run's journal: keys and defaults were not compared"
     yield from (one.line() for one in found.structure or ())
-    yield from (f"{key}: {rows} rows refer to nothing" for key, rows in found.orphans.items())
+    yield from (f"{key}: {counted(rows, 'row refers', 'rows refer')} to nothing" for key, rows in found.orphans.items())
     for proof in found.tables:
-        yield from (f"declared: {one.column}, {one.rule}, {one.rows} rows" for one in proof.conversions if one.rows)
+        yield from (
+            f"declared: {one.column}, {one.rule}, {counted(one.rows, 'row')}" for one in proof.conversions if one.rows
+        )
     rows = sum(proof.rows_source for proof in found.tables)
     verdict = "every value equal" if found.equal else "NOT COMPARED" if found.could_not_compare else "DIFFERENT"
-    yield f"{len(found.tables)} tables, {rows:,} rows: {verdict}"
+    yield f"{counted(len(found.tables), 'table')}, {counted(rows, 'row')}: {verdict}"

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from dixis_tui import catchup, envfile, fleet, holdings, laravel, smoke, transfer, validation
-from dixis_tui.config import Config
+from dixis_tui.config import Config, Run
 from dixis_tui.config.application import secretive
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.journal import KEPT, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, StoppedError, failed, passed, warned
-from dixis_tui.phrase import counted
+from dixis_tui.phrase import counted, roughly
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import connected, identifier, query
@@ -279,7 +279,19 @@ def _maintenance_preview(ctx: Context) -> list[str]:
         arguments, unknown = laravel.down_arguments(host)
         return [laravel.shown(host, "down", *arguments), *(f"  left out: --{name}" for name in unknown)]
 
-    return [*fleet.lines(ctx, shown), "starts the clock of the window if it is not running"]
+    starts = "starts the clock of the window if it is not running"
+    return [*fleet.lines(ctx, shown), starts, *_outside_the_window(ctx.config.run, datetime.now(UTC))]
+
+
+def _outside_the_window(run: Run, now: datetime) -> list[str]:
+    """A word to whoever would close the shop when nobody expects it to be closed."""
+    if run.window_opens is None:
+        return []
+    to_go = (run.window_opens.astimezone(UTC) - now).total_seconds()
+    if to_go > 0:
+        return [f"BEFORE THE WINDOW: it was announced to open in {roughly(to_go)}"]
+    over = -to_go - run.window_minutes * 60
+    return [f"PAST THE WINDOW: it ended {roughly(over)} ago"] if over > 0 else []
 
 
 def _maintenance(ctx: Context) -> Outcome:

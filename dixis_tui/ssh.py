@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import posixpath
 import secrets
@@ -52,6 +53,8 @@ class SshHost(Host):
         global paramiko
         import paramiko
 
+        # What it logs comes back as an error of ours; nobody has asked for its traceback in the middle of the screen.
+        logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         self.settings = settings
         self.name = f"{settings.user}@{settings.address}:{settings.port}"
         self._client: paramiko.SSHClient | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -145,6 +146,14 @@ def test_a_refused_login_is_told_apart_from_silence(sshd: RunningSshd, tmp_path:
         SshHost(settings(sshd, key=stranger)).run(["true"])
     with pytest.raises(HostError, match="does not answer"):
         SshHost(settings(sshd, port=1)).run(["true"])
+
+
+def test_a_port_that_says_nothing_is_told_once(sshd: RunningSshd, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host = SshHost(settings(sshd, port=mute.getsockname()[1], connect_timeout=1))
+        with pytest.raises(HostError, match="failed"):
+            host.run(["true"])
+    assert caplog.records == []
 
 
 def below(pid: int) -> list[int]:

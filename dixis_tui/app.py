@@ -373,16 +373,20 @@ class ConsoleApp(App[int]):
     def _go_to(self, kind: type[Screen[None]], make: Callable[[], Screen[None]]) -> None:
         """Open a screen; one of its kind that lies below the present one comes back instead."""
         if any(isinstance(screen, kind) for screen in self.screen_stack):
-            while not isinstance(self.screen, kind):
-                self.pop_screen()
+            self._back_to(kind)
         else:
             self.push_screen(make())
 
+    def _back_to(self, kind: type[Screen[None]]) -> None:
+        """Close what lies above a screen; a dialog as if its Esc had been pressed, for somebody waits on it."""
+        while not isinstance(self.screen, kind):
+            self.screen.dismiss(None)
+
     def _show_step(self, step_id: str) -> None:
         """On the main screen, whatever lies above it."""
-        while not isinstance(self.screen, RunScreen):
-            self.pop_screen()
-        self.screen.go(step_id)
+        self._back_to(RunScreen)
+        if isinstance(self.screen, RunScreen):
+            self.screen.go(step_id)
 
     def action_theme(self, name: str = "") -> None:
         """Change to that theme, or to the next one."""

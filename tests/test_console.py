@@ -304,6 +304,24 @@ async def test_a_key_held_down_agrees_to_nothing(runner: Runner, shop: Shop, mon
         await see(pilot, "✓ pass Create")
 
 
+async def test_a_question_left_through_the_palette_is_answered_with_no(runner: Runner, shop: Shop) -> None:
+    settle(runner, "preflight")
+    async with console(runner) as pilot:
+        await see(pilot, "· pending Create")
+        for _ in range(2):  # the second time, the console is free for it
+            await pilot.press("r")
+            await see(pilot, "DO SCHEMA.CREATE;")
+            await pilot.press("ctrl+p")
+            await write(pilot, "find a step")
+            await see(pilot, "Key /")
+            await pilot.press("enter")
+            await see(pilot, "steps are done")
+            await pilot.press("enter")
+            await see(pilot, "Press n to go", gone="DO SCHEMA.CREATE;")
+            await pilot.press("n")
+    assert shop.done == []
+
+
 async def test_production_wants_the_name_of_the_database(production: Runner, shop: Shop) -> None:
     settle(production, "preflight")
     async with console(production) as pilot:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 
 from dixis_tui import config
@@ -153,6 +154,9 @@ def test_a_port_that_says_nothing_is_told_once(sshd: RunningSshd, caplog: pytest
         host = SshHost(settings(sshd, port=mute.getsockname()[1], connect_timeout=1))
         with pytest.raises(HostError, match="failed"):
             host.run(["true"])
+        for thread in threading.enumerate():
+            if isinstance(thread, paramiko.Transport):
+                thread.join(10)
     assert caplog.records == []
 
 

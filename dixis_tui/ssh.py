@@ -35,18 +35,20 @@ if TYPE_CHECKING:
     import paramiko
 
 
-# Seconds after which a host that says nothing to a question counts as lost; so often it is asked one.
+# Seconds after which a host that says nothing to a question counts as lost.
 SILENCE = 30.0
 
 
 class SshHost(Host):
     """A machine behind SSH, by key and known hosts only; connects when first used, and again after a loss.
 
-    silence: seconds to wait for an answer about a file, or whether the link still carries anything.
+    silence: seconds to wait for an answer about a file. asked_every: seconds between two questions whether the link
+    still carries anything, and to wait for each answer.
     """
 
     is_local = False
     silence = SILENCE
+    asked_every = SILENCE
 
     def __init__(self, settings: config.Ssh) -> None:
         # Imported with the first host of this kind: it takes a fifth of the console's start, and most runs need none.
@@ -129,9 +131,9 @@ class SshHost(Host):
         """Close a link on which nothing comes any more, though the system still takes it for one: whoever waits for the
         end of a command would wait as long as that may take."""
         while transport.is_active():
-            transport.join(self.silence)  # its own thread, which ends with the link
+            transport.join(self.asked_every)  # its own thread, which ends with the link
             try:
-                transport.open_session(timeout=self.silence).close()
+                transport.open_session(timeout=self.asked_every).close()
             except paramiko.ChannelException:
                 continue  # no further session is allowed there, which is an answer
             except (OSError, EOFError, paramiko.SSHException):

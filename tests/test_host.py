@@ -194,7 +194,7 @@ def test_a_link_that_freezes_is_given_up_and_opened_anew(sshd: RunningSshd, tmp_
 
 def test_a_command_is_not_waited_for_on_a_link_that_freezes(sshd: RunningSshd) -> None:
     host = SshHost(settings(sshd))
-    host.silence = 1.0
+    host.asked_every = 1.0
     others = set(below(sshd.pid))
     with contextlib.ExitStack() as ice:
 

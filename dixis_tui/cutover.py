@@ -5,16 +5,17 @@ Until the last step the shop is closed and everything can be taken back by the r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from dixis_tui import catchup, envfile, fleet, holdings, laravel, smoke, transfer, validation
-from dixis_tui.config import Config
+from dixis_tui.config import Config, Run
+from dixis_tui.config.application import secretive
 from dixis_tui.context import Context
 from dixis_tui.host import join
 from dixis_tui.journal import KEPT, WENT_LIVE
 from dixis_tui.model import DixisError, Kind, Outcome, StoppedError, failed, passed, warned
-from dixis_tui.phrase import counted
+from dixis_tui.phrase import counted, roughly
 from dixis_tui.source import latest_snapshot, mark, source_host
 from dixis_tui.step import Step
 from dixis_tui.target import connected, identifier, query
@@ -278,7 +279,19 @@ def _maintenance_preview(ctx: Context) -> list[str]:
         arguments, unknown = laravel.down_arguments(host)
         return [laravel.shown(host, "down", *arguments), *(f"  left out: --{name}" for name in unknown)]
 
-    return [*fleet.lines(ctx, shown), "starts the clock of the window if it is not running"]
+    starts = "starts the clock of the window if it is not running"
+    return [*fleet.lines(ctx, shown), starts, *_outside_the_window(ctx.config.run, datetime.now(UTC))]
+
+
+def _outside_the_window(run: Run, now: datetime) -> list[str]:
+    """A word to whoever would close the shop when nobody expects it to be closed."""
+    if run.window_opens is None:
+        return []
+    to_go = (run.window_opens.astimezone(UTC) - now).total_seconds()
+    if to_go > 0:
+        return [f"BEFORE THE WINDOW: it was announced to open in {roughly(to_go)}"]
+    over = -to_go - run.window_minutes * 60
+    return [f"PAST THE WINDOW: it ended {roughly(over)} ago"] if over > 0 else []
 
 
 def _maintenance(ctx: Context) -> Outcome:
@@ -371,7 +384,7 @@ def _switch(ctx: Context) -> Outcome:
         if not unsafe.status.settled:
             return unsafe
     fresh = [(h, t, c) for h, t, c in zip(hosts, texts, changes, strict=True) if fleet.place(h) not in kept]
-    already = [host.app_host.name for host, text, wanted in fresh if wanted.items() <= envfile.values(text).items()]
+    already = [host.app_host.name for host, text, wanted in fresh if _leads_there(text, wanted)]
     if already:
         return failed(
             f"{ctx.config.app.env_file} on {', '.join(already)} already leads to the target, and this run holds no copy"
@@ -396,6 +409,12 @@ def _switch(ctx: Context) -> Outcome:
         for host, wanted in zip(hosts, changes, strict=True)
     ]
     return passed(f"{ctx.config.app.env_file} leads to MySQL", fleet.named(ctx, told))
+
+
+def _leads_there(text: str, wanted: Mapping[str, str]) -> bool:
+    """Whether settings lead to the target already; by another password, or one quoted otherwise, it is the same one."""
+    there = envfile.values(text)
+    return all(there.get(key) == value for key, value in wanted.items() if not secretive(key, value))
 
 
 def _write_env(host: Context, before: str) -> None:

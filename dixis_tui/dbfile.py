@@ -10,7 +10,7 @@ from dixis_tui import backup
 from dixis_tui.context import Context
 from dixis_tui.host import Host
 from dixis_tui.model import DixisError
-from dixis_tui.source import real_path, source_host
+from dixis_tui.source import Mark, mark, real_path, source_host
 
 # The files of a database; the first one is moved first and put back last, so that it is there only with the others.
 PARTS = ("", "-wal", "-shm", "-journal")
@@ -18,11 +18,23 @@ PARTS = ("", "-wal", "-shm", "-journal")
 FRESH = ".new"
 
 
-def replace(ctx: Context, file: Path, suffix: str) -> list[str]:
+class WrittenError(DixisError):
+    """The database was written while a copy of it was made that was to take its place."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"{path} was written while a copy was made that was to take its place, each time that was tried.",
+            safe="it was not replaced, so what was written is there",
+            next_step="find who writes although the shop is closed: workers, scheduled tasks; dixis rollback --recover",
+        )
+
+
+def replace(ctx: Context, file: Path, suffix: str, then: Mark | None = None) -> list[str]:
     """Put a file in the database's place with the mode and owner it had; what was there is kept beside it.
 
     The file lies beside the database, whole and with its owner, before anything is moved: without room for it, say, the
-    database is not touched.
+    database is not touched. then: of the database that the file was made from. Raises WrittenError where that was
+    written since.
     """
     host = source_host(ctx)
     path = real_path(host, ctx.config.source.path)
@@ -41,6 +53,8 @@ def replace(ctx: Context, file: Path, suffix: str) -> list[str]:
             told.append(f"NOT given its owner: as root on {host.name}, run: {owned}")
         if like == path:
             host.run(["chmod", f"--reference={like}", "--", fresh]).check("Setting the mode of the restored database")
+        if then is not None and mark(host, path) != then:
+            raise WrittenError(path)
     except DixisError:
         host.remove(fresh)
         raise

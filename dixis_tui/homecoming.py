@@ -31,7 +31,7 @@ from dixis_tui.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_column
 from dixis_tui.segments import Compared, Unlike, Values, batches
 from dixis_tui.sides import SEGMENT_ROWS, target_snapshot
 from dixis_tui.source import Snapshot, digest
-from dixis_tui.target import TargetConnection, connected, execute, query
+from dixis_tui.target import TargetConnection, connected, execute, identifier, query
 
 # SQLite has one text for both passings of an hour that comes twice, so none is marked: as in a zone without such hours.
 NO_HOUR_TWICE = "UTC"
@@ -152,9 +152,9 @@ def log_ahead(path: Path) -> None:
         copy.execute("PRAGMA journal_mode = WAL").fetchall()
 
 
-def last_written(target: Target) -> str:
-    """When any table of the target was written last, by its clock, or "never"; empty within a second of it, when one
-    more write would look the same."""
+def last_written(target: Target) -> tuple[str, bool]:
+    """When any table of the target was written last, by its clock, or "never"; and whether that is long enough ago for
+    one more write to look otherwise."""
     with connected(target) as connection:
         if connection.flavour == "MySQL":
             execute(connection, "SET SESSION information_schema_stats_expiry = 0")
@@ -163,14 +163,27 @@ def last_written(target: Target) -> str:
             "SELECT COALESCE(MAX(update_time), 'never'), COALESCE(MAX(update_time) < NOW() - INTERVAL 1 SECOND, 1)"
             " FROM information_schema.tables WHERE table_schema = DATABASE()",
         )[0]
-    return str(last) if settled else ""
+    return str(last), bool(settled)
 
 
 def _tables(ctx: Context) -> list[Compared]:
     """The tables to compare; columns whose values each side computes for itself are left out, and what would hinder a
-    copy the other way is no matter here."""
+    copy the other way is no matter here.
+
+    Raises HomecomingError where most of them are empty or gone: after a server was set up anew, say, every row would
+    count as deleted by the shop.
+    """
     with connected(ctx.config.target) as connection:
-        jobs = [replace(job, problems=()) for job in copyplan.jobs(ctx, connection) if job.fields]
+        known = copyplan.jobs(ctx, connection)
+        held = [job for job in known if job.total]
+        some = "SELECT 1 FROM {} LIMIT 1"
+        lost = [job for job in held if not (job.fields and query(connection, some.format(identifier(job.name))))]
+        if len(lost) * 2 > len(held):
+            raise HomecomingError(
+                f"{len(lost)} of {counted(len(held), 'table')} that held rows when the shop went live hold none now:"
+                f" {ctx.config.target.database} is not the database it was."
+            )
+        jobs = [replace(job, problems=()) for job in known if job.fields]
         tables = copyplan.compared_tables(ctx, connection, jobs)
     return [replace(t, fields=tuple(f for f in t.fields if not f.source.generated)) for t in tables]
 

@@ -32,7 +32,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import DatabaseError
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from dixis_tui import chain, readonly
 from dixis_tui.model import HELD, DixisError, Outcome, Status
@@ -61,6 +61,7 @@ WAITS_FOR = "waits_for"
 # Indexes were dropped for a load, by the number of the round; a round has ended when all were put back.
 DROPPED, RESTORED = "indexes-dropped", "indexes-restored"
 
+LOOKS = 20  # at a journal that another process writes, until nothing comes in meanwhile
 DECLARED = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"
 
 _metadata = MetaData()
@@ -126,7 +127,7 @@ class Journal:
                 run_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self.path.touch(mode=0o600)
             self._engine = self._open()
-            self._events = list(self._read())
+            self._events = self._read()
         except (DatabaseError, UnicodeDecodeError, OSError) as error:
             place = Path(error.filename) if isinstance(error, OSError) and error.filename else self.path
             why = getattr(error, "orig", None) or getattr(error, "strerror", None) or error
@@ -211,26 +212,33 @@ class Journal:
         if self._engine.url.database is None and self.path.exists():
             self._engine = self._open()
         known = len(self._events)
-        # Who began to write between two looks at the file is seen whole the second time.
-        for attempt in Retrying(
-            retry=retry_if_exception_type((JournalError, DatabaseError)),
-            stop=stop_after_attempt(2),
-            wait=wait_fixed(0.05),
-            reraise=True,
-        ):
-            with attempt:
-                self._events = list(self._read())
+        self._events = self._read()
         self._mark = mark
         return len(self._events) > known
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def _read(self) -> Iterable[Event]:
-        # Read first: an event added meanwhile then only lies behind it.
-        head = read_head(self._head)
-        with self._engine.connect() as connection:
-            rows = _rows(connection)
+    def _read(self) -> list[Event]:
+        """Every event. While somebody begins to write it cannot be opened for a moment; the next look sees it whole."""
+        for attempt in Retrying(
+            retry=retry_if_exception_type((JournalError, DatabaseError)),
+            stop=_looked_enough,
+            wait=wait_fixed(0.05),
+            reraise=True,
+        ):
+            with attempt:
+                return self._read_once()
+        raise AssertionError("the last attempt raises")
+
+    def _read_once(self) -> list[Event]:
+        for _ in range(LOOKS):
+            head = read_head(self._head)
+            with self._engine.connect() as connection:
+                rows = _rows(connection)
+            # While the head stands, at most one event can be there that it does not speak of yet.
+            if read_head(self._head) == head:
+                break
         broken = chain.first_break(rows, head)
         if broken:
             raise JournalError(
@@ -239,6 +247,12 @@ class Journal:
                 next_step="restore it and its head from a copy, or start a new run in another directory",
             )
         return [Event(row.seq, row.at, row.kind, json.loads(row.data), row.previous, row.hash) for row in rows]
+
+
+def _looked_enough(state: RetryCallState) -> bool:
+    """Twice at one that is not what was written; for a second at one that cannot be opened."""
+    error = state.outcome.exception() if state.outcome else None
+    return state.attempt_number >= (2 if isinstance(error, JournalError) else LOOKS)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -233,9 +234,10 @@ def _owed(ctx: Context) -> list[Mapping[str, Any]]:
     ]
 
 
-def _written_late(ctx: Context) -> bool:
+def _written_late(ctx: Context, *, surely: bool = False) -> bool:
     """Whether somebody has gone on writing to the database whose rows came home in this rollback: a request or a job
     that was not over yet, or a shop that was opened there once more. It is written down, so that these rows are owed.
+    surely: not where it may only be so, because the last write was in the very second in which the rows came home.
     """
     home = next(iter(ctx.recorded(CAME_HOME)[-1:]), {})
     if (
@@ -245,11 +247,11 @@ def _written_late(ctx: Context) -> bool:
     ):
         return False
     try:
-        last = homecoming.last_written(_as_it_was(ctx, home).config.target)
-    except DixisError as error:
-        ctx.say(f"whether {home['database']} was written since its rows came home is not known: {error.what}")
+        last, _ = homecoming.last_written(_as_it_was(ctx, home).config.target)
+    except Exception as error:  # the way back does not hang on it, whatever it is
+        ctx.say(f"whether {home['database']} was written since its rows came home is not known: {error}")
         return False
-    if last and last == home["last"]:
+    if last == home["last"] and (surely or home["settled"]):
         return False
     at = datetime.now(UTC).isoformat(timespec="seconds")
     ctx.record(WRITTEN_LATE, {"database": home["database"], "at": at})
@@ -368,14 +370,32 @@ def _bring_home(ctx: Context, life: Mapping[str, Any]) -> dict[str, Any]:
         and placed["sha256"] in host.run(["sha256sum", "--", path]).stdout
     ):
         return {**placed, "told": [*placed["told"], "it was there already: an earlier try was cut off just then"]}
-    last = homecoming.last_written(ctx.config.target)
-    live, brought = _brought(ctx, snapshot)
+    for _ in range(ATTEMPTS - 1):
+        with suppress(dbfile.WrittenError):
+            return _brought_home(ctx, life, snapshot)
+        ctx.say("the SQLite database was written while rows were brought home; once more")
+    return _brought_home(ctx, life, snapshot)
+
+
+def _brought_home(ctx: Context, life: Mapping[str, Any], snapshot: Snapshot) -> dict[str, Any]:
+    """One try. Raises WrittenError where somebody has written to the database meanwhile, which is not touched then."""
+    path, host = ctx.config.source.path, source_host(ctx)
+    last, settled = homecoming.last_written(ctx.config.target)
+    live = snapshot_now(ctx, f"home-{backup.stamp()}-{len(ctx.recorded(CAME_HOME))}.sqlite")
+    try:
+        brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
+        if brought.total and mark(host, path) != live.mark:
+            raise dbfile.WrittenError(path)
+    except BaseException:
+        live.path.unlink(missing_ok=True)
+        raise
     evidence = list(homecoming.told(brought))
     if brought.conflicts:
         kept = ctx.run_dir / f"conflicts-{backup.stamp()}.jsonl"
         homecoming.keep_conflicts(kept, brought.conflicts)
         evidence.append(f"those rows are as SQLite has them; both sides are kept in {kept}, one a line")
-    home = {"database": life["database"], "last": last, "snapshot": life["snapshot"], "told": evidence}
+    home = {"database": life["database"], "last": last, "settled": settled, "told": evidence}
+    home["snapshot"] = life["snapshot"]
     if not brought.total:
         return home
     if host.read(path, WAL_FLAG, 1) == b"\2":
@@ -385,34 +405,14 @@ def _bring_home(ctx: Context, life: Mapping[str, Any]) -> dict[str, Any]:
         home["snapshot"] = live.model_copy(update={"sha256": sha256}).model_dump(mode="json")
     suffix = dbfile.suffix(ctx, "before-home")
     ctx.record(PLACING, {**home, "sha256": sha256, "suffix": suffix, "came": len(ctx.recorded(CAME_HOME))})
-    set_aside = dbfile.replace(ctx, live.path, suffix)
+    try:
+        set_aside = dbfile.replace(ctx, live.path, suffix, live.mark)
+    except dbfile.WrittenError:
+        live.path.unlink()
+        raise
     if not brought.conflicts:
         home["snapshot"]["mark"] = mark(host, path).model_dump(mode="json")
     return {**home, "told": [*evidence, *set_aside, f"{path} on {host.name} is the checked copy with these rows"]}
-
-
-def _brought(ctx: Context, snapshot: Snapshot) -> tuple[Snapshot, homecoming.Brought]:
-    """A copy of the database as it is, with what the target has otherwise than that snapshot, and what that was.
-
-    Who writes to the database meanwhile is not in the copy, which is then made anew. Raises DixisError when that never
-    ends.
-    """
-    for _ in range(ATTEMPTS):
-        live = snapshot_now(ctx, f"home-{backup.stamp()}-{len(ctx.recorded(CAME_HOME))}.sqlite")
-        try:
-            brought = homecoming.bring(ctx, "rollback.database", snapshot, live)
-            if not brought.total or mark(source_host(ctx), ctx.config.source.path) == live.mark:
-                return live, brought
-        except BaseException:
-            live.path.unlink(missing_ok=True)
-            raise
-        live.path.unlink()
-        ctx.say("the SQLite database was written while rows were brought home; once more")
-    raise DixisError(
-        f"{ctx.config.source.path} was written each of {ATTEMPTS} times while rows were brought home.",
-        safe="it was not replaced, so what was written is there",
-        next_step="find who writes although the shop is closed: workers, scheduled tasks; dixis rollback --recover",
-    )
 
 
 def _set_back(ctx: Context) -> None:
@@ -422,10 +422,11 @@ def _set_back(ctx: Context) -> None:
     if begun is None:
         return
     try:
-        gone = host.stat(ctx.config.source.path) is None
+        facts = host.stat(ctx.config.source.path)
     except HostError:
         return  # what cannot be looked at is there
-    if gone:
+    # Whoever opened it in that moment has made an empty one.
+    if facts is None or not facts.size:
         dbfile.put_back(host, real_path(host, ctx.config.source.path), begun["suffix"])
 
 
@@ -542,7 +543,7 @@ def _verify(ctx: Context) -> Outcome:
     if problems:
         told += problems
         remedy.append("see that the workers run, and mend artisan before the next try")
-    if _written_late(ctx):
+    if _written_late(ctx, surely=True):
         told.append("MySQL was written even after its rows had come home")
         remedy.append("find who writes there and end them: workers, scheduled tasks; then: dixis rollback --recover")
     good = "the application answers on SQLite, traffic is back"

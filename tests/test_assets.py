@@ -180,7 +180,10 @@ def test_names_and_links_of_every_kind_go_over_and_are_told(shop: Shop, tmp_path
     assert {os.fsencode(one.name) for one in shop.there.iterdir()} >= set(ODD)
     assert shop.do("modes").facts["changed"] == 1
     assert shop.do("compare").status is Status.PASS
-    assert assets._listed(shop.runner._context("").app_host, str(shop.there))["sub/beside"] == 1
+    host = shop.runner._context("").app_host
+    assert assets._listed(host, str(shop.there))["sub/beside"] == 1
+    with pytest.raises(HostError, match="No such file"):
+        assets._listed(host, str(shop.there / "loop-of-symbolic links"))
 
 
 def test_owners_are_set_where_they_differ(shared: World, tmp_path: Path) -> None:

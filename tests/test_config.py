@@ -64,6 +64,12 @@ def test_paths_count_from_the_file_that_names_them(write: Write) -> None:
             MINIMAL + 2 * '\n[[hosts]]\nssh = { address = "web2", user = "deploy", known_hosts = "known_hosts" }\n',
             ("hosts: web2:22 stands there twice with the same root",),
         ),
+        (
+            MINIMAL
+            + '\n[[hosts]]\nssh = { address = "web2", user = "deploy", known_hosts = "known_hosts" }\n'
+            + '\n[[hosts]]\nroot = "/var/www/dixis/"\nssh = { address = "web2", user = "www", known_hosts = "known_hosts" }\n',
+            ("hosts: web2:22 stands there twice with the same root",),
+        ),
     ],
 )
 def test_an_error_names_line_key_and_what_would_be_right(write: Write, text: str, words: tuple[str, ...]) -> None:

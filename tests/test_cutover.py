@@ -13,10 +13,11 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 
 import checks
 from dixis_tui import config as configuration
-from dixis_tui import plan, sandbox
+from dixis_tui import cutover, envfile, plan, sandbox
 from dixis_tui.model import Status
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import World
@@ -192,6 +193,24 @@ def test_nothing_is_switched_once_the_source_was_written_or_the_shop_opened(worl
         refused = asyncio.run(runner.run_step("cutover.environment"))
         assert (refused.status, "written after" in refused.summary) == (Status.FAIL, True)
     assert "DB_CONNECTION=sqlite" in (world.app_root / ".env").read_text(encoding="utf-8")
+
+
+def test_who_would_close_the_shop_outside_the_announced_window_is_told() -> None:
+    run = configuration.Run.model_validate({"environment": "rehearsal", "window_opens": "2026-01-10T02:00:00+02:00"})
+    told = [
+        cutover._outside_the_window(run, datetime.fromisoformat(f"2026-01-10T{at}:00+00:00"))
+        for at in ("00:00", "01:59", "02:10")
+    ]
+    assert told == [[], [], ["PAST THE WINDOW: it ended 10 minutes ago"]]
+    before = cutover._outside_the_window(run, datetime.fromisoformat("2026-01-09T22:00:00+00:00"))
+    assert before == ["BEFORE THE WINDOW: it was announced to open in 2 hours"]
+
+
+def test_settings_that_lead_to_the_target_are_known_whatever_the_password() -> None:
+    wanted = {"DB_CONNECTION": "mysql", "DB_DATABASE": "shop", "DB_URL": "", "DB_PASSWORD": "it's $1"}
+    before = "DB_CONNECTION=sqlite\nDB_URL=sqlite:///x\nDB_DATABASE=shop\n"
+    assert not cutover._leads_there(before, wanted)
+    assert cutover._leads_there(envfile.changed(before, wanted), wanted)
 
 
 def test_rows_lost_on_the_target_stop_the_cutover(world: World) -> None:

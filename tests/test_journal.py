@@ -61,6 +61,20 @@ def test_a_changed_or_missing_event_is_refused(tmp_path: Path, harm: str) -> Non
         Journal(tmp_path)
 
 
+def test_who_looks_on_while_much_is_written_sees_a_whole_journal(tmp_path: Path) -> None:
+    write = "import sys; from pathlib import Path; from dixis_tui.journal import Journal\n"
+    write += "journal = Journal(Path(sys.argv[1]))\nfor _ in range(400): journal.append('said')"
+    with subprocess.Popen([sys.executable, "-c", write, str(tmp_path)]) as writer:
+        seen = [0]
+        while writer.poll() is None:
+            journal = Journal(tmp_path, create=False)
+            seen.append(len(journal.events))
+            journal.close()
+    assert writer.returncode == 0
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 5
+
+
 def test_a_process_killed_between_event_and_head_is_no_tampering(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append("step-started", {"step": "a"})

@@ -34,8 +34,8 @@ class Config(Section):
     source: Source
     target_section: Target | None = Field(alias="target")
     host: Host = Host()
-    hosts: tuple[WebHost, ...] = ()
     app: App
+    hosts: tuple[WebHost, ...] = ()
     smoke: Smoke = Smoke()
     schema_section: Schema = Field(default=Schema(), alias="schema")
     types: Types = Field(default_factory=dict)
@@ -56,9 +56,10 @@ class Config(Section):
     @classmethod
     def _every_host_once(cls, hosts: tuple[WebHost, ...], info: ValidationInfo) -> tuple[WebHost, ...]:
         first = info.data["host"].ssh if "host" in info.data else None
-        places = [(first.address, first.port, "")] if first else []
+        root = info.data["app"].root.rstrip("/") if "app" in info.data else ""
+        places = [(first.address, first.port, root)] if first else []
         for one in hosts:
-            place = one.ssh.address, one.ssh.port, one.root.rstrip("/")
+            place = one.ssh.address, one.ssh.port, one.root.rstrip("/") or root
             if place in places:
                 raise ValueError(f"{place[0]}:{place[1]} stands there twice with the same root")
             places.append(place)

@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import ClassVar
 
 import humanize
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Column
+from rich.table import Table as Grid
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -35,6 +39,7 @@ WORDS = {
     "not measured": ("? no value", "dim"),
     "": ("·", "dim"),
 }
+INDENT = (0, 0, 0, 2)  # of a line below its heading; what is wrapped keeps it
 STALE = 4  # intervals without a sample until that is said
 
 
@@ -253,53 +258,57 @@ def shown(name: str, value: float | None) -> str:
     return f"{number}{'' if unit.startswith('/') else ' '}{unit}".rstrip()
 
 
-def more(runner: Runner, picture: Picture) -> Text:
+def more(runner: Runner, picture: Picture) -> Group:
     """What does not fit into the table: what is not measured, crossings, statements, growth, disks, the week's days."""
-    text = Text()
+    parts: list[RenderableType] = []
 
     def heading(title: str) -> None:
-        text.append(f"{title}\n" if not text else f"\n{title}\n", "bold")
+        parts.append(Text(f"\n{title}" if parts else title, "bold"))
+
+    def line(text: str, style: str = "") -> None:
+        parts.append(Padding(Text(text, style), INDENT))
 
     heading("Triggers")
+    triggers = Grid.grid(Column(width=11), Column())
     for standing in picture.standings:
-        word, style = WORDS[standing.state]
-        text.append(f"  {word:<11}", style).append(f"{standing.rule.says()}\n")
+        triggers.add_row(Text(*WORDS[standing.state]), standing.rule.says())
+    parts.append(Padding(triggers, INDENT))
     missing = picture.measured.get("missing", {})
     if missing:
         heading("Not measured")
         for why in missing.values():
-            text.append(f"  {why}\n")
+            line(why)
     heading("Crossed in the last day")
     for one in reversed(picture.crossings[-8:]):
         until = _clock(one.ended) if one.ended else "now"
         stood = "a trigger stood" if one.stood else "not for long"
-        text.append(f"  {one.rule}: {_clock(one.begun)} to {until}, worst {one.worst:.4g}, {stood}\n")
+        line(f"{one.rule}: {_clock(one.begun)} to {until}, worst {one.worst:.4g}, {stood}")
     if not picture.crossings:
-        text.append("  nothing\n")
+        line("nothing")
     heading("Slow statements")
     for statement in picture.statements:
-        text.append(f"  {statement['day']}  {statement['worst_ms'] / 1000:.1f} s  {statement['text']}\n")
+        line(f"{statement['day']}  {statement['worst_ms'] / 1000:.1f} s  {statement['text']}")
     if not picture.statements:
-        text.append("  none was seen\n")
+        line("none was seen")
     if picture.errors:
         heading("The server's log")
         for at, error in picture.errors:
-            text.append(f"  {at}  {error}\n")
+            line(f"{at}  {error}")
     heading("Growth and disks")
     grown = picture.growth
     for day, size in grown.days[-7:]:
-        text.append(f"  {day:%a %d %b}  {humanize.naturalsize(size)}\n")
+        line(f"{day:%a %d %b}  {humanize.naturalsize(size)}")
     if grown.a_day is None:
-        text.append("  a day of samples is needed to say how it grows\n")
+        line("a day of samples is needed to say how it grows")
     else:
-        text.append(f"  {'-' if grown.a_day < 0 else ''}{humanize.naturalsize(abs(grown.a_day))} a day")
-        text.append(f", full in {grown.left:,.0f} days\n" if grown.left is not None else "\n")
+        full = f", full in {grown.left:,.0f} days" if grown.left is not None else ""
+        line(f"{'-' if grown.a_day < 0 else ''}{humanize.naturalsize(abs(grown.a_day))} a day{full}")
     for disk in picture.disks.get("disks", []):
         free, total = humanize.naturalsize(disk["free"]), humanize.naturalsize(disk["total"])
-        text.append(f"  {disk['what']}: {free} of {total} free\n")
+        line(f"{disk['what']}: {free} of {total} free")
     heading("The days of the week")
     for step in runner.order.missed():
-        text.append(f"  missed: {step.title}\n", "bold yellow")
+        line(f"missed: {step.title}", "bold yellow")
     today = [
         step
         for phase in runner.plan.phases
@@ -307,7 +316,7 @@ def more(runner: Runner, picture: Picture) -> Text:
         if step.day and not runner.order.too_early(step) and not runner.state.step(step.id).status.settled
     ]
     for step in (one for one in today if one not in runner.order.missed()):
-        text.append(f"  to sign today: {step.title}\n")
+        line(f"to sign today: {step.title}")
     if not today:
-        text.append("  nothing is to be signed today\n")
-    return text
+        line("nothing is to be signed today")
+    return Group(*parts)

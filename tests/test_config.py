@@ -67,7 +67,8 @@ def test_paths_count_from_the_file_that_names_them(write: Write) -> None:
         (
             MINIMAL
             + '\n[[hosts]]\nssh = { address = "web2", user = "deploy", known_hosts = "known_hosts" }\n'
-            + '\n[[hosts]]\nroot = "/var/www/dixis/"\nssh = { address = "web2", user = "www", known_hosts = "known_hosts" }\n',
+            + '\n[[hosts]]\nroot = "/var/www/dixis/"\n'
+            + 'ssh = { address = "web2", user = "www", known_hosts = "known_hosts" }\n',
             ("hosts: web2:22 stands there twice with the same root",),
         ),
     ],

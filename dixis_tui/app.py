@@ -42,7 +42,7 @@ from screens.commands import CommandsScreen
 from screens.help import HelpScreen
 from screens.log import LogScreen
 from screens.message import MessageDialog
-from screens.palette import ConsoleCommands
+from screens.palette import ConsoleCommands, Palette
 from screens.rollback import RollbackScreen
 from screens.run import RunScreen
 from screens.steps import StepsScreen
@@ -353,6 +353,10 @@ class ConsoleApp(App[int]):
             self.screen.dismiss(None)
         if not any(isinstance(screen, RollbackScreen) for screen in self.screen_stack):
             self.push_screen(RollbackScreen(self.runner))
+
+    def action_command_palette(self) -> None:
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
 
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):

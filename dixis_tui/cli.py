@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import click
 
-from dixis_tui.commands.shared import Options
+from dixis_tui.commands.shared import ANY_PATH, Options
 from dixis_tui.model import COULD_NOT_ASK, FAILED, USAGE, DixisError
 
 
@@ -71,7 +71,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     default=lambda: Path(os.environ.get("DIXIS_CONFIG", "dixis.toml")),
     show_default="$DIXIS_CONFIG, or dixis.toml",
     help="The run's TOML file.",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".dixis-"
 BLOCK = 1 << 16
+QUICK = 60.0  # seconds for a command that asks about one file, or makes or removes it; nobody can stop it before
 OnLine = Callable[[str], None]
 Read = Callable[[int], bytes]
 
@@ -131,16 +132,21 @@ class Host(ABC):
 
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens when it is not there."""
-        self.run(["rm", "-f", "--", path]).check(f"Removing {path} on {self.name}")
+        self.run(["rm", "-f", "--", path], timeout=QUICK).check(f"Removing {path} on {self.name}")
 
     def make_directory(self, path: str) -> None:
         """Make a directory and those above it; an existing one is left as it is."""
-        self.run(["mkdir", "-p", "--", path]).check(f"Making the folder {path} on {self.name}")
+        self.run(["mkdir", "-p", "--", path], timeout=QUICK).check(f"Making the folder {path} on {self.name}")
 
     def free_space(self, path: str) -> int:
         """Bytes a user may still write on the file system that holds path."""
-        done = self.run(["df", "-PB1", "--", path]).check(f"Asking {self.name} for its free space")
+        done = self.run(["df", "-PB1", "--", path], timeout=QUICK).check(f"Asking {self.name} for its free space")
         return int(done.stdout.splitlines()[-1].split()[3])
+
+    def real_path(self, path: str) -> str:
+        """What a path leads to, links followed."""
+        asked = self.run(["realpath", "--", path], timeout=QUICK)
+        return asked.check(f"Following {path} on {self.name}").stdout.rstrip("\n")
 
 
 class LocalHost(Host):

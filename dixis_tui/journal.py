@@ -134,7 +134,9 @@ class Journal:
             raise JournalError(
                 f"The journal {place} cannot be read: {why}.",
                 safe="source and target were not touched",
-                next_step="restore the file from a copy, or start a new run in another directory",
+                next_step="mend that path or its permissions"
+                if isinstance(error, OSError) or "unable to open" in str(why)
+                else "restore the file from a copy, or start a new run in another directory",
             ) from error
 
     def _open(self) -> Engine:

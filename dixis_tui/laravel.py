@@ -167,8 +167,7 @@ def save_env(ctx: Context, text: str) -> None:
     It lies beside the file itself, not beside a link to it: a deployment puts a new folder in the application's place.
     """
     name = ctx.app_host.name
-    done = ctx.app_host.run(["realpath", "--", env_path(ctx)]).check(f"Following {env_path(ctx)} on {name}")
-    path = done.stdout.rstrip("\n") + _saved_suffix(ctx)
+    path = ctx.app_host.real_path(env_path(ctx)) + _saved_suffix(ctx)
     ctx.app_host.copy(env_path(ctx), path)
     ctx.record(SWITCHED, {"path": path, "sha256": digest(text), "environment": env_path(ctx), "host": name})
 

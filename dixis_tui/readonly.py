@@ -16,6 +16,13 @@ def engine(path: Path) -> Engine:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """Where there is no write-ahead log everything is in the file itself, and nobody has it open to write."""
-    how = "mode=ro&readonly_shm=1" if Path(f"{path}-wal").exists() else "mode=ro&immutable=1"
+    """Where there is no write-ahead log, or nothing in it, everything is in the file itself.
+
+    SQLite makes an empty one where the log goes away just while it is opened, and then cannot read beside it.
+    """
+    try:
+        logged = Path(f"{path}-wal").stat().st_size > 0
+    except OSError:
+        logged = False
+    how = "mode=ro&readonly_shm=1" if logged else "mode=ro&immutable=1"
     return sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, check_same_thread=False)

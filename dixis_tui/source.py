@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from dixis_tui.context import Context
-from dixis_tui.host import Host
+from dixis_tui.host import QUICK, Host
 from dixis_tui.model import DixisError, Outcome, StoppedError, failed, passed
 from dixis_tui.phrase import counted
 
@@ -111,7 +111,7 @@ def mark(host: Host, path: str) -> Mark:
 
 def real_path(host: Host, path: str) -> str:
     """Where a database really lies: SQLite keeps its write-ahead log and journal there, not beside a link to it."""
-    return host.run(["realpath", "--", path]).check(f"Following {path} on {host.name}").stdout.rstrip("\n")
+    return host.real_path(path)
 
 
 def _wal_tail(host: Host, log: str, size: int, start: bytes) -> bytes:
@@ -229,7 +229,9 @@ def _copy_remote(
     host: Host, source_path: str, temporary: Path, php: str, stop: threading.Event, patience: float
 ) -> None:
     """Let the host's PHP make the copy into a private temporary file there, and fetch it."""
-    made = host.run(["mktemp", "--tmpdir", "dixis-snapshot.XXXXXXXX"]).check(f"Making a temporary file on {host.name}")
+    made = host.run(["mktemp", "--tmpdir", "dixis-snapshot.XXXXXXXX"], timeout=QUICK).check(
+        f"Making a temporary file on {host.name}"
+    )
     remote = made.stdout.strip()
     try:
         paths = json.dumps([source_path, remote, int(patience * 1000)]).encode()

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     import paramiko
 
 
+# What goes wrong is told in this module's own words; nobody else prints it on the terminal.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
 # Seconds after which a host that says nothing to a question counts as lost.
 SILENCE = 30.0
 
@@ -55,8 +58,6 @@ class SshHost(Host):
         global paramiko
         import paramiko
 
-        # What it logs comes back as an error of ours; nobody has asked for its traceback in the middle of the screen.
-        logging.getLogger("paramiko").setLevel(logging.CRITICAL)
         self.settings = settings
         self.name = f"{settings.user}@{settings.address}:{settings.port}"
         self._client: paramiko.SSHClient | None = None
@@ -108,14 +109,18 @@ class SshHost(Host):
         except paramiko.SSHException as error:
             if "not found in known_hosts" in str(error):
                 raise HostError(f"The host key of {self.name} is not known.", next_step=untrusted) from error
+            ours = "private key" in str(error)
             raise HostError(
-                f"SSH to {self.name} failed: {error}.", next_step="check that sshd answers there"
+                f"SSH to {self.name} failed: {error}.",
+                next_step="check [host.ssh] key in the configuration" if ours else "check that sshd answers there",
             ) from error
         except OSError as error:
             reason = error.strerror or str(error) or type(error).__name__
-            if isinstance(error, FileNotFoundError):
+            if error.filename is not None:  # a file here, not the network
+                missing = isinstance(error, FileNotFoundError)
+                problem = "is not there" if missing else f"cannot be read: {reason}"
                 raise HostError(
-                    f"SSH to {self.name}: {error.filename} is not there.",
+                    f"SSH to {self.name}: {error.filename} {problem}.",
                     next_step="check [host.ssh] in the configuration",
                 ) from error
             raise HostError(

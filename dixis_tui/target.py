@@ -254,6 +254,8 @@ def _explain(error: pymysql.MySQLError, target: config.Target, user: str) -> Tar
         ),
         CR.CR_CONN_HOST_ERROR: (f"{where} does not answer: {words}.", "check address, port, firewall and the server"),
     }.get(code, (f"{where}: {words}.", "see the server's error log"))
+    if words.startswith("Packet sequence number wrong"):
+        what, next_step = f"{where} answers, but not as MySQL does: {words}.", "check [target] host and port"
     return TargetError(what, safe="nothing was changed", next_step=next_step, code=code)
 
 

@@ -6,8 +6,10 @@ from typing import ClassVar
 
 from textual import events
 
+from screens.once import Once
 
-class Deliberate:
+
+class Deliberate(Once):
     """For a dialog in which a key means yes."""
 
     READING: ClassVar[float] = 0.7  # seconds; a key that is held begins to repeat before

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from dixis_tui.runner import Runner
 from screens import words
 from screens.footer import Footer
+from screens.once import Once
 from screens.run import RunScreen
 
 KEYS = (
@@ -56,7 +57,7 @@ KINDS = (
 )
 
 
-class HelpScreen(Screen[None]):
+class HelpScreen(Once, Screen[None]):
     """Scrolls; Esc goes back."""
 
     AUTO_FOCUS = "#help-body"

@@ -12,8 +12,10 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from screens.once import Once
 
-class MessageDialog(ModalScreen[None]):
+
+class MessageDialog(Once, ModalScreen[None]):
     """Closed with Enter or Esc."""
 
     AUTO_FOCUS = "#message-body"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
 from textual.binding import Binding
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.screen import Screen
 
 from screens import themes, words
+from screens.once import Once
 from screens.run import RunScreen
 
 # Actions of keys that make no command of their own: to move, to leave, and what stands here by another name.
@@ -22,6 +24,14 @@ PLACES = (
     ("Log on the whole screen", "L", "app.log"),
     ("Find a step", "/", "app.steps"),
 )
+
+
+class Palette(Once, CommandPalette):
+    """Textual's, which keys that come faster than it is drawn do not end."""
+
+    def _action_command_list(self, action: str) -> None:
+        with suppress(LookupError):  # its list has no lines yet
+            super()._action_command_list(action)
 
 
 class Command(NamedTuple):

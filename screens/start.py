@@ -23,6 +23,7 @@ from dixis_tui.answers import HOST, QUESTIONS, SOURCE, TARGET, FoundRun, Questio
 from dixis_tui.config import ConfigError
 from screens import words
 from screens.footer import Footer
+from screens.once import Once
 
 PAUSE = 0.8  # seconds without a key before what was typed is tried
 PARTS = {HOST: "Host", SOURCE: "Source", TARGET: "Target"}
@@ -97,7 +98,7 @@ def _way(number: int, title: str, more: str) -> Text:
     return Text().append(f" {number}  {title}\n", "bold").append(f"    {more}\n", "dim")
 
 
-class OldRunsScreen(Screen[None]):
+class OldRunsScreen(Once, Screen[None]):
     """The runs that were found, the newest first."""
 
     AUTO_FOCUS = "#runs"
@@ -123,7 +124,7 @@ class OldRunsScreen(Screen[None]):
         self.post_message(StartScreen.Open(self._runs[event.option_index].folder))
 
 
-class QuestionsScreen(Screen[None]):
+class QuestionsScreen(Once, Screen[None]):
     """A form. What is typed is tried after a pause; a password once its field is left, so that no half is ever sent."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

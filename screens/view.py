@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from dixis_tui.journal import Event
 from dixis_tui.log import LogLine
+from screens.once import Once
 
 
-class View:
+class View(Once):
     """A screen that follows the run; called on the application's thread, a few times a second at most."""
 
     def show_state(self) -> None:

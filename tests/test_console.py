@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widget import Widget
@@ -215,6 +216,12 @@ async def see(pilot: Console, *texts: str, gone: str = "") -> str:
         await pilot.pause(0.05)
 
 
+def hurry(pilot: Console, *keys: str) -> None:
+    """Keys that are all there before the first of them is answered."""
+    for key in keys:
+        pilot.app.post_message(events.Key(key, None))
+
+
 async def write(pilot: Console, text: str) -> None:
     await pilot.press(*("space" if letter == " " else letter for letter in text))
 
@@ -322,6 +329,18 @@ async def test_a_question_left_through_the_palette_is_answered_with_no(runner: R
     assert shop.done == []
 
 
+async def test_keys_that_come_faster_than_the_palette_end_nothing(runner: Runner) -> None:
+    async with console(runner) as pilot:
+        await see(pilot, "Nothing has run yet")
+        hurry(pilot, "ctrl+p", "pagedown", "pageup")
+        await see(pilot, "Take the application back")
+        await write(pilot, "dark")
+        await see(pilot, "Theme: dark", gone="Take the application back")
+        hurry(pilot, "enter", "enter", "enter", "enter", "enter")
+        await see(pilot, "Nothing has run yet")
+        assert app_of(pilot).theme == "dark"
+
+
 async def test_production_wants_the_name_of_the_database(production: Runner, shop: Shop) -> None:
     settle(production, "preflight")
     async with console(production) as pilot:
@@ -334,7 +353,7 @@ async def test_production_wants_the_name_of_the_database(production: Runner, sho
         assert shop.done == []
         await pilot.press("backspace")
         await write(pilot, "dixis_shop")
-        await pilot.press("enter")
+        hurry(pilot, "enter", "enter", "enter")
         await see(pilot, "✓ pass Create", gone="PRODUCTION. To")
         await pilot.press("enter")
         await see(pilot, "Enter or y: run it")  # once typed, the same session asks plainly

@@ -6,11 +6,11 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import paramiko
 import pytest
 
 from dixis_tui import config
@@ -123,6 +123,12 @@ def test_free_space_is_what_the_system_says(host: Host, tmp_path: Path) -> None:
     assert abs(host.free_space(str(tmp_path)) - free) < 0.1 * free
 
 
+def test_the_sandboxs_sshd_starts_nothing_of_the_users_own(sshd: RunningSshd) -> None:
+    host = SshHost(settings(sshd))
+    assert host.run(["sh", "-c", 'echo "$HOME"']).stdout.strip() == str(sshd.key.parent)
+    host.close()
+
+
 def test_an_unknown_host_key_stops_and_says_how_to_trust_it(sshd: RunningSshd, tmp_path: Path) -> None:
     empty = tmp_path / "known_hosts"
     empty.touch()
@@ -147,17 +153,31 @@ def test_a_refused_login_is_told_apart_from_silence(sshd: RunningSshd, tmp_path:
         SshHost(settings(sshd, key=stranger)).run(["true"])
     with pytest.raises(HostError, match="does not answer"):
         SshHost(settings(sshd, port=1)).run(["true"])
+    with pytest.raises(HostError, match="cannot be read: Is a directory") as told:
+        SshHost(settings(sshd, key=tmp_path)).run(["true"])
+    assert told.value.next_step == "check [host.ssh] in the configuration"
 
 
-def test_a_port_that_says_nothing_is_told_once(sshd: RunningSshd, caplog: pytest.LogCaptureFixture) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        host = SshHost(settings(sshd, port=mute.getsockname()[1], connect_timeout=1))
-        with pytest.raises(HostError, match="failed"):
-            host.run(["true"])
-        for thread in threading.enumerate():
-            if isinstance(thread, paramiko.Transport):
-                thread.join(10)
-    assert caplog.records == []
+HANGS_UP = """
+import sys
+from dixis_tui.config import Ssh
+from dixis_tui.model import DixisError
+from dixis_tui.ssh import SshHost
+try:
+    SshHost(Ssh.model_validate_json(sys.argv[1])).run(["true"])
+except DixisError as error:
+    print(error.what)
+"""
+
+
+def test_a_port_that_hangs_up_prints_no_traceback(sshd: RunningSshd) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: server.accept()[0].close(), daemon=True).start()
+        asked = settings(sshd, port=server.getsockname()[1]).model_dump_json()
+        program = [sys.executable, "-c", HANGS_UP, asked]
+        done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert "SSH to" in done.stdout
+    assert done.stderr == ""
 
 
 def below(pid: int) -> list[int]:

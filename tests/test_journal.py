@@ -75,6 +75,14 @@ def test_who_looks_on_while_much_is_written_sees_a_whole_journal(tmp_path: Path)
     assert len(set(seen)) > 5
 
 
+def test_an_empty_log_left_behind_hides_nothing(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append("said")
+    journal.close()
+    (tmp_path / "journal.sqlite-wal").touch()
+    assert len(Journal(tmp_path, create=False).events) == 1
+
+
 def test_a_process_killed_between_event_and_head_is_no_tampering(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.append("step-started", {"step": "a"})
@@ -155,7 +163,7 @@ def test_what_lies_in_the_journals_place_is_named(tmp_path: Path) -> None:
             with pytest.raises(JournalError, match=rf"{name} cannot be read") as told:
                 Journal(tmp_path / name, create=create)
             assert told.value.safe
-            assert told.value.next_step
+    assert told.value.next_step == "mend that path or its permissions"
 
 
 def test_a_note_in_another_encoding_is_recorded(tmp_path: Path) -> None:

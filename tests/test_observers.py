@@ -13,8 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
 from dixis_tui import glance, live, signing
+from dixis_tui.cli import cli
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
 from dixis_tui.glance import NoRunError
@@ -229,7 +231,7 @@ def test_looking_writes_nothing_whatever_state_the_run_is_in(settings: Config, t
         driver.wait(30)
 
 
-def test_a_folder_without_a_run_is_told_so(tmp_path: Path) -> None:
+def test_a_folder_without_a_run_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for words in (("watch", tmp_path), ("serve", tmp_path)):
         done = subprocess.run(dixis(*words), capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 3
@@ -239,3 +241,6 @@ def test_a_folder_without_a_run_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NoRunError, match="There is no run in"):
         glance.read(tmp_path / "file")
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    for command in ("watch", "serve"):
+        assert isinstance(CliRunner().invoke(cli, [command, str(tmp_path)]).exception, NoRunError)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dixis_tui import host
 from dixis_tui.host import LocalHost
 from dixis_tui.model import StoppedError
 from dixis_tui.source import Mark, Snapshot, SourceError, mark, open_readonly, reading, take_snapshot
@@ -117,3 +119,12 @@ def test_a_snapshot_can_be_stopped(tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         snapshot(LocalHost(), path, tmp_path / "copies" / "one.sqlite", stop)
     assert list((tmp_path / "copies").iterdir()) == []
+
+
+def test_a_question_about_a_file_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "realpath").write_text("#!/bin/sh\nexec sleep 600\n", encoding="ascii")
+    (tmp_path / "realpath").chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(host, "QUICK", 0.2)
+    with pytest.raises(host.HungError, match="realpath on this machine did not finish"):
+        mark(LocalHost(), str(make_source(tmp_path / "shop.sqlite", SHOP)))

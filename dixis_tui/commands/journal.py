@@ -10,7 +10,7 @@ import click
 
 from dixis_tui import telling
 from dixis_tui.audit import audit
-from dixis_tui.commands.shared import Options, common, where
+from dixis_tui.commands.shared import ANY_PATH, Options, common, where
 from dixis_tui.journal import Journal
 from dixis_tui.model import FAILED, OK
 
@@ -22,7 +22,7 @@ def journal() -> None:
 
 @journal.command("verify")
 @common
-@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", metavar="[DIR]", required=False, type=ANY_PATH)
 @click.option(
     "--allowed-signers",
     metavar="FILE",
@@ -48,7 +48,7 @@ def verify(options: Options, directory: Path | None, allowed_signers: Path | Non
 
 @journal.command("show")
 @common
-@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", metavar="[DIR]", required=False, type=ANY_PATH)
 @click.option("--since", metavar="N", type=click.IntRange(1), default=1, help="From this event on.")
 @click.pass_obj
 def show(options: Options, directory: Path | None, since: int) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # what a command does not use is not imported before it is ca
     from dixis_tui.runner import Runner
 
 STREAMS = click.IntRange(1, MOST)
+# Whether it can be read is found out by who reads it, and told with what is safe and what is next.
+ANY_PATH = click.Path(path_type=Path, readable=False)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -41,7 +43,7 @@ def common(function: F) -> F:
     for option in (
         click.option(
             "--config",
-            type=click.Path(path_type=Path),
+            type=ANY_PATH,
             expose_value=False,
             callback=_merge,
             help="The run's TOML file.",

@@ -10,14 +10,14 @@ import click
 
 from dixis_tui import config, glance
 from dixis_tui.commands.console import need_terminal
-from dixis_tui.commands.shared import Options, common, importing
+from dixis_tui.commands.shared import ANY_PATH, Options, common, importing
 from dixis_tui.model import OK
 from dixis_tui.runner import Runner
 
 
 @click.command()
 @common
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("directory", metavar="DIR", type=ANY_PATH)
 def watch(directory: Path) -> None:
     """Open the console read-only on the run kept in DIR, the folder of [run] directory.
 
@@ -34,7 +34,7 @@ def watch(directory: Path) -> None:
 
 @click.command()
 @common
-@click.argument("directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", metavar="[DIR]", required=False, type=ANY_PATH)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of 127.0.0.1.  [default: a free one]")
 @click.pass_obj
 def serve(options: Options, directory: Path | None, port: int) -> None:

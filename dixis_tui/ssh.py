@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 # What goes wrong is told in this module's own words; nobody else prints it on the terminal.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
-# Seconds after which a host that says nothing to a question about a file counts as lost.
+# Seconds after which a host that says nothing to a question counts as lost; so often it is asked one.
 SILENCE = 30.0
 
 
 class SshHost(Host):
     """A machine behind SSH, by key and known hosts only; connects when first used, and again after a loss.
 
-    silence: seconds to wait for an answer about a file.
+    silence: seconds to wait for an answer about a file, or whether the link still carries anything.
     """
 
     is_local = False
@@ -127,7 +127,20 @@ class SshHost(Host):
         transport = client.get_transport()
         assert transport is not None
         transport.set_keepalive(15)
+        threading.Thread(target=self._watch, args=(transport,), name="ssh link", daemon=True).start()
         return client
+
+    def _watch(self, transport: paramiko.Transport) -> None:
+        """Close a link on which nothing comes any more, though the system still takes it for one: whoever waits for the
+        end of a command would wait as long as that may take."""
+        while transport.is_active():
+            transport.join(self.silence)  # its own thread, which ends with the link
+            try:
+                transport.open_session(timeout=self.silence).close()
+            except paramiko.ChannelException:
+                continue  # no further session is allowed there, which is an answer
+            except (OSError, EOFError, paramiko.SSHException):
+                transport.close()
 
     def run(
         self,
@@ -312,6 +325,8 @@ class SshHost(Host):
     def _error(self, verb: str, path: str, error: Exception) -> HostError:
         if isinstance(error, TimeoutError):
             error = TimeoutError(f"no answer for {self.silence:g} s")
+        elif isinstance(error, EOFError):
+            error = EOFError("the link was lost")
         self._let_go(error)
         if isinstance(error, EOFError | paramiko.SSHException | socket.error) and not isinstance(
             error, PermissionError | FileNotFoundError

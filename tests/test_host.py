@@ -174,9 +174,20 @@ def test_a_port_that_hangs_up_prints_no_traceback(sshd: RunningSshd) -> None:
     assert done.stderr == ""
 
 
+def test_a_port_that_says_nothing_is_told_once(sshd: RunningSshd, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        host = SshHost(settings(sshd, port=mute.getsockname()[1], connect_timeout=1))
+        with pytest.raises(HostError, match="failed"):
+            host.run(["true"])
+    assert caplog.records == []
+
+
 def below(pid: int) -> list[int]:
     """The processes that a process has started, and theirs."""
-    mine = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    try:
+        mine = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    except FileNotFoundError:  # it has ended meanwhile
+        return []
     return [found for child in map(int, mine) for found in (child, *below(child))]
 
 
@@ -200,4 +211,20 @@ def test_a_link_that_freezes_is_given_up_and_opened_anew(sshd: RunningSshd, tmp_
                 ice.enter_context(frozen(pid))
             with pytest.raises(HostError, match=r"no answer for 0\.5 s|was lost|Timeout opening"):
                 operation()
+    host.close()
+
+
+def test_a_command_is_not_waited_for_on_a_link_that_freezes(sshd: RunningSshd) -> None:
+    host = SshHost(settings(sshd))
+    host.silence = 1.0
+    others = set(below(sshd.pid))
+    with contextlib.ExitStack() as ice:
+
+        def freeze(_: str) -> None:
+            for pid in set(below(sshd.pid)) - others:
+                ice.enter_context(frozen(pid))
+
+        with pytest.raises(HostError, match="was lost"):
+            host.run(["sh", "-c", "echo begun; sleep 30"], on_line=freeze)
+    assert host.run(["true"]).returncode == 0
     host.close()

@@ -41,10 +41,10 @@ class Palette(Once, CommandPalette):
         return super().run_worker(*arguments, **{**options, "exit_on_error": False})
 
     async def _on_message(self, message: Message) -> None:
-        """What was typed last may come when the palette has been closed, and its widgets are gone."""
+        """What was typed last may come when the palette has been closed, its widgets gone or not there yet."""
         try:
             await super()._on_message(message)
-        except NoMatches:
+        except (NoMatches, IndexError):
             if self.app.screen is self:
                 raise
 

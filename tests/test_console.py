@@ -346,6 +346,8 @@ async def test_keys_that_come_faster_than_the_palette_end_nothing(runner: Runner
         await palette.query_one(CommandList).remove()
         palette.post_message(Input.Changed(palette.query_one(Input), "x"))
         palette.dismiss()  # what was typed last is answered after it
+        app_of(pilot).action_command_palette()
+        pilot.app.screen.dismiss()  # before it is there
         await see(pilot, "Nothing has run yet", gone="Take the application back")
 
 

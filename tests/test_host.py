@@ -123,6 +123,12 @@ def test_free_space_is_what_the_system_says(host: Host, tmp_path: Path) -> None:
     assert abs(host.free_space(str(tmp_path)) - free) < 0.1 * free
 
 
+def test_the_sandboxs_sshd_starts_nothing_of_the_users_own(sshd: RunningSshd) -> None:
+    host = SshHost(settings(sshd))
+    assert host.run(["sh", "-c", 'echo "$HOME"']).stdout.strip() == str(sshd.key.parent)
+    host.close()
+
+
 def test_an_unknown_host_key_stops_and_says_how_to_trust_it(sshd: RunningSshd, tmp_path: Path) -> None:
     empty = tmp_path / "known_hosts"
     empty.touch()

@@ -101,6 +101,7 @@ def _make_key(path: Path) -> str:
 def _config(directory: Path, port: int, user: pwd.struct_passwd) -> str:
     # StrictModes would refuse a sandbox under /tmp, a folder that everybody may write to.
     # A locked account (root on many machines) may log in by key only where PAM has the say.
+    # A home of its own: what the user's own files of the shell start is no part of the sandbox, and may take its time.
     return f"""\
 ListenAddress 127.0.0.1
 Port {port}
@@ -119,7 +120,7 @@ PrintMotd no
 X11Forwarding no
 AllowTcpForwarding no
 AllowAgentForwarding no
-SetEnv PATH={processes.child_environment()["PATH"]} LC_ALL=C.UTF-8
+SetEnv "HOME={directory}" PATH={processes.child_environment()["PATH"]} LC_ALL=C.UTF-8
 Subsystem sftp internal-sftp
 MaxSessions 32
 MaxStartups 100

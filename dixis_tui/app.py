@@ -356,7 +356,7 @@ class ConsoleApp(App[int]):
 
     def action_command_palette(self) -> None:
         if not isinstance(self.screen, Palette):
-            self.push_screen(Palette(id="--command-palette"))
+            self.push_screen(Palette())  # without an id: the last one may not be gone yet
 
     def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".dixis-"
 BLOCK = 1 << 16
-QUICK = 60.0  # seconds for a command that asks about one file, or makes or removes it; nobody can stop it before
+QUICK = 120.0  # seconds for a command that asks about one file, or makes or removes it; nobody can stop it before
 OnLine = Callable[[str], None]
 Read = Callable[[int], bytes]
 

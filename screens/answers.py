@@ -110,7 +110,7 @@ def band(line: Timeline, width: int, *, numbers: bool) -> Text:
 
     def put(cell: int, text: str, style: str) -> None:
         for offset, letter in enumerate(text):
-            if cell + offset < width:
+            if 0 <= cell + offset < width:  # there is no room before the screen is laid out
                 cells[cell + offset] = (letter, style)
 
     points = {}

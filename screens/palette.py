@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 from textual.binding import Binding
 from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
+from textual.css.query import NoMatches
+from textual.message import Message
 from textual.screen import Screen
+from textual.worker import Worker
 
 from screens import themes, words
 from screens.once import Once
@@ -32,6 +35,18 @@ class Palette(Once, CommandPalette):
     def _action_command_list(self, action: str) -> None:
         with suppress(LookupError):  # its list has no lines yet
             super()._action_command_list(action)
+
+    def run_worker(self, *arguments: Any, **options: Any) -> Worker[Any]:
+        """The search, too, may find no list any more."""
+        return super().run_worker(*arguments, **{**options, "exit_on_error": False})
+
+    async def _on_message(self, message: Message) -> None:
+        """What was typed last may come when the palette has been closed, its widgets gone or not there yet."""
+        try:
+            await super()._on_message(message)
+        except (NoMatches, IndexError):
+            if self.app.screen is self:
+                raise
 
 
 class Command(NamedTuple):

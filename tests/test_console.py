@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.command import CommandList
 from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widget import Widget
-from textual.widgets import DataTable
+from textual.widgets import DataTable, Input
 
 from dixis_tui import config
 from dixis_tui.app import ConsoleApp, picture
@@ -339,6 +340,15 @@ async def test_keys_that_come_faster_than_the_palette_end_nothing(runner: Runner
         hurry(pilot, "enter", "enter", "enter", "enter", "enter")
         await see(pilot, "Nothing has run yet")
         assert app_of(pilot).theme == "dark"
+        await pilot.press("ctrl+p")
+        await see(pilot, "Take the application back")
+        palette = pilot.app.screen
+        await palette.query_one(CommandList).remove()
+        palette.post_message(Input.Changed(palette.query_one(Input), "x"))
+        palette.dismiss()  # what was typed last is answered after it
+        app_of(pilot).action_command_palette()
+        pilot.app.screen.dismiss()  # before it is there
+        await see(pilot, "Nothing has run yet", gone="Take the application back")
 
 
 async def test_production_wants_the_name_of_the_database(production: Runner, shop: Shop) -> None:

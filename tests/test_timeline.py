@@ -15,6 +15,7 @@ from dixis_tui.model import Kind, Outcome, passed
 from dixis_tui.phrase import counted, duration, roughly
 from dixis_tui.step import Phase, Plan, Step
 from dixis_tui.timeline import Mark, Pace, Timeline
+from screens import answers
 
 T0 = datetime(2026, 1, 2, 0, 0, tzinfo=UTC)
 DONE = passed("done").model_dump(mode="json")
@@ -81,6 +82,11 @@ def test_before_anything_the_plan_is_all_there_is() -> None:
 
 def test_the_plans_times_follow_the_length_of_the_window() -> None:
     assert [one.planned / 60 for one in Night().look(0, window_minutes=60).marks] == [7.5, 22.5, 60]
+
+
+def test_a_line_of_time_without_room_is_empty() -> None:
+    line = Night().look(20)
+    assert [answers.band(line, width, numbers=True).cell_len for width in (-9, 0, 1, 30)] == [0, 0, 1, 30]
 
 
 def test_what_is_late_is_said_in_words() -> None:

@@ -148,7 +148,7 @@ def told(name: str, values: Sequence[float]) -> str:
 def main(rows: int, count: int, runs: int, kind: Kind, drive: Path | None) -> None:
     """Print milliseconds from key to answer, between repaints, and to the first paint."""
     if drive is not None:
-        from dixis_tui.app import ConsoleApp
+        from dixis_tui.console.app import ConsoleApp
 
         with opened(drive) as runner:
             ConsoleApp(runner).run()

@@ -20,7 +20,7 @@ import click
 
 import checks
 from bench.transfer import Bench
-from dixis_tui import report
+from dixis_tui.record import report
 from dixis_tui.sandbox import Kind, find_servers, start_server
 from dixis_tui.step import Step
 

@@ -26,10 +26,11 @@ import click
 import platformdirs
 
 import checks
-from dixis_tui import config, plan, shape
+from dixis_tui import config, plan
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import Kind, RunningServer, find_servers, start_server
 from dixis_tui.sandbox.shop import build_shop
+from dixis_tui.schemas import shape
 from dixis_tui.step import Step
 from dixis_tui.target import connected, execute, identifier
 

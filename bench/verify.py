@@ -23,9 +23,10 @@ import click
 from pymysql.cursors import SSCursor
 
 from bench.transfer import Bench
-from dixis_tui import catchup, copyplan, transfer, validation
+from dixis_tui.compare import validation
+from dixis_tui.compare.proof import Comparison
 from dixis_tui.context import Context
-from dixis_tui.proof import Comparison
+from dixis_tui.copy import catchup, copyplan, transfer
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import Kind, find_servers, start_server
 from dixis_tui.source import latest_snapshot

@@ -13,13 +13,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import APPLICATION, HOST, SOURCE
-from dixis_tui import assets, envfile, laravel, session
 from dixis_tui.config.run import ROLES
 from dixis_tui.context import Context
-from dixis_tui.host import join
-from dixis_tui.laravel import ApplicationError
+from dixis_tui.hosts import assets, envfile, laravel
+from dixis_tui.hosts.host import join
+from dixis_tui.hosts.laravel import ApplicationError
 from dixis_tui.model import Finding
 from dixis_tui.phrase import counted
+from dixis_tui.server import session
 from dixis_tui.source import latest_snapshot
 
 # Three snapshots may stand side by side: preflight's, the data's, the rollback's.
@@ -67,7 +68,7 @@ def settings(ctx: Context) -> Settings:
     done = ctx.app_host.run(
         [app.php, "--", app.autoload, app.env_file],
         cwd=app.root,
-        data=files("dixis_tui").joinpath("settings.php").read_bytes(),
+        data=files("checks").joinpath("settings.php").read_bytes(),
         timeout=60,
         stop=ctx.stop,
     )

@@ -15,12 +15,13 @@ import humanize
 from checks.env import settings
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import HOST, SCAN, SERVER, SOURCE, server
-from dixis_tui import assets, backup, connections, tuning, variables
 from dixis_tui.backups import manifest, tools
 from dixis_tui.backups.judge import judge
-from dixis_tui.connections import Bound
 from dixis_tui.context import Context
+from dixis_tui.hosts import assets, backup
 from dixis_tui.model import DixisError, Finding
+from dixis_tui.server import connections, tuning, variables
+from dixis_tui.server.connections import Bound
 from dixis_tui.source import latest_snapshot
 from dixis_tui.target import TargetConnection, query, server_facts
 

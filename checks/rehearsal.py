@@ -5,9 +5,9 @@ from __future__ import annotations
 import humanize
 
 from checks.registry import Answer, check, finding, found, skip
-from dixis_tui import rehearsal
 from dixis_tui.context import Context
 from dixis_tui.model import Finding
+from dixis_tui.record import rehearsal
 
 
 @check(

@@ -14,13 +14,14 @@ from sqlglot.dialects import MySQL
 from checks.registry import Answer, Severity, check, finding, found, good, problem, skip
 from checks.shared import APPLICATION, PLANNED, SCAN, SCRATCH, SERVER, Planned, planned
 from checks.shared import server as any_server
-from dixis_tui import catalogue, differences, envfile, laravel, schema, shape
-from dixis_tui.catalogue import ForeignKey, SourceSchema, Table
 from dixis_tui.config import Admin, Secret, Target
 from dixis_tui.context import Context
-from dixis_tui.host import Completed, join
+from dixis_tui.hosts import envfile, laravel
+from dixis_tui.hosts.host import Completed, join
 from dixis_tui.model import Finding
-from dixis_tui.readings import names_on, read_source
+from dixis_tui.schemas import catalogue, differences, schema, shape
+from dixis_tui.schemas.catalogue import ForeignKey, SourceSchema, Table
+from dixis_tui.schemas.readings import names_on, read_source
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import TargetConnection, connected, execute, identifier, literal
 from dixis_tui.translate import Finding as Told

@@ -9,19 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
-from dixis_tui import catalogue, copyplan, schema, shape, texts
-from dixis_tui.catalogue import SourceSchema, Table
 from dixis_tui.config import Config
-from dixis_tui.contents import TableContents
 from dixis_tui.context import Context
-from dixis_tui.copying import Job
-from dixis_tui.misfits import Misfit, misfits, planned_columns
+from dixis_tui.copy import copyplan
+from dixis_tui.copy.copying import Job
 from dixis_tui.model import Progress, Status
-from dixis_tui.readings import read_source
-from dixis_tui.shape import ShapeColumn
+from dixis_tui.schemas import catalogue, schema, shape, texts
+from dixis_tui.schemas.catalogue import SourceSchema, Table
+from dixis_tui.schemas.contents import TableContents
+from dixis_tui.schemas.misfits import Misfit, misfits, planned_columns
+from dixis_tui.schemas.readings import read_source
+from dixis_tui.schemas.shape import ShapeColumn
+from dixis_tui.schemas.texts import Texts
 from dixis_tui.source import Snapshot, latest_snapshot, open_readonly
 from dixis_tui.target import ServerFacts, TargetConnection, connected, query, server_facts
-from dixis_tui.texts import Texts
 from dixis_tui.translate import Translation
 
 SOURCE, SCAN, PLANNED, SERVER, HOST, APPLICATION, SCRATCH = (

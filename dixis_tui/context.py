@@ -10,7 +10,7 @@ from typing import Any
 
 from dixis_tui.config import Config
 from dixis_tui.gate import Gate
-from dixis_tui.host import Host
+from dixis_tui.hosts.host import Host
 from dixis_tui.model import Level, Outcome, Progress, StoppedError
 from dixis_tui.pace import Pace
 

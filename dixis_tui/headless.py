@@ -16,10 +16,8 @@ from typing import TextIO
 
 import click
 
-from dixis_tui import hangup, signing, telling
 from dixis_tui.config import ConfigError
-from dixis_tui.journal import Event
-from dixis_tui.log import LogLine
+from dixis_tui.console import hangup
 from dixis_tui.model import (
     COULD_NOT_ASK,
     FAILED,
@@ -35,6 +33,9 @@ from dixis_tui.model import (
 )
 from dixis_tui.openrun import Notice
 from dixis_tui.phrase import counted
+from dixis_tui.record import signing, telling
+from dixis_tui.record.journal import Event
+from dixis_tui.record.log import LogLine
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 

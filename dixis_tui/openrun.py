@@ -15,13 +15,14 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from dixis_tui import commandlog, glance, live, log, outline, ran
-from dixis_tui.commandlog import CommandLog
+from dixis_tui import ran
 from dixis_tui.config import Config
 from dixis_tui.gate import Gate
-from dixis_tui.journal import Event, Journal, Lock, RunState, advance, fold, interrupted
-from dixis_tui.log import LogFile, LogLine
 from dixis_tui.model import Level, NotNowError, Progress
+from dixis_tui.record import commandlog, glance, live, log, outline
+from dixis_tui.record.commandlog import CommandLog
+from dixis_tui.record.journal import Event, Journal, Lock, RunState, advance, fold, interrupted
+from dixis_tui.record.log import LogFile, LogLine
 from dixis_tui.redact import Redactor
 from dixis_tui.step import Plan
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from dixis_tui import outline
-from dixis_tui.journal import WAITS_FOR, RunState
 from dixis_tui.model import Kind, Status
+from dixis_tui.record import outline
+from dixis_tui.record.journal import WAITS_FOR, RunState
 from dixis_tui.step import Phase, Plan, Step
 
 

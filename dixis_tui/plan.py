@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dixis_tui import assets, criteria, cutover, monitor, rollback, schema, session, transfer, tuning, validation
 from dixis_tui.backups import first
+from dixis_tui.compare import validation
 from dixis_tui.config import Config
+from dixis_tui.copy import transfer
+from dixis_tui.hosts import assets
 from dixis_tui.model import Kind
+from dixis_tui.monitoring import criteria, monitor
+from dixis_tui.schemas import schema
+from dixis_tui.server import session, tuning
 from dixis_tui.step import Phase, Plan, Step
+from dixis_tui.switch import cutover, rollback
 
 # Minutes after the window has opened by which the operators' plan wants a phase done.
 MINUTES = {"schema": 15, "data": 45, "assets": 75, "validation": 90, "cutover": 120}

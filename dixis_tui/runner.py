@@ -13,13 +13,13 @@ from typing import TypeVar
 from dixis_tui import ran
 from dixis_tui.config import Config
 from dixis_tui.context import Context
-from dixis_tui.host import Host, LocalHost
-from dixis_tui.journal import CONFIRMED, PACED, WAITS_FOR
+from dixis_tui.hosts.host import Host, LocalHost
+from dixis_tui.hosts.ssh import SshHost, open_host
 from dixis_tui.model import DixisError, Kind, NotNowError, Outcome, Status, StoppedError, skipped
 from dixis_tui.openrun import OpenRun
 from dixis_tui.order import Order
 from dixis_tui.pace import Pace
-from dixis_tui.ssh import SshHost, open_host
+from dixis_tui.record.journal import CONFIRMED, PACED, WAITS_FOR
 from dixis_tui.step import Phase, Plan, Step
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from dixis_tui.context import Context
-from dixis_tui.host import QUICK, Host
+from dixis_tui.hosts.host import QUICK, Host
 from dixis_tui.model import DixisError, Outcome, StoppedError, failed, passed
 from dixis_tui.phrase import counted
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 from rich.text import Text
 from textual.binding import Binding, BindingType
 
-from dixis_tui.journal import StepState
 from dixis_tui.model import Kind, Status
+from dixis_tui.record.journal import StepState
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
 from screens import words

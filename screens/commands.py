@@ -9,8 +9,8 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from dixis_tui.commandlog import Entry, Reader
 from dixis_tui.phrase import counted
+from dixis_tui.record.commandlog import Entry, Reader
 from dixis_tui.runner import Runner
 from screens import words
 from screens.listing import Column, Listing, tail

@@ -11,9 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
-from dixis_tui.log import LogLine, LogReader
 from dixis_tui.model import LEVELS, Level
 from dixis_tui.phrase import counted
+from dixis_tui.record.log import LogLine, LogReader
 from dixis_tui.runner import Runner
 from screens import words
 from screens.listing import Column, Listing, tail

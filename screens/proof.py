@@ -9,11 +9,11 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from dixis_tui import validation
-from dixis_tui.difference import ROW, Difference
+from dixis_tui.compare import validation
+from dixis_tui.compare.difference import ROW, Difference
+from dixis_tui.compare.proof import TableProof
 from dixis_tui.model import Status
 from dixis_tui.phrase import counted
-from dixis_tui.proof import TableProof
 from dixis_tui.runner import Runner
 from screens import words
 from screens.board import Board

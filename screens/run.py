@@ -12,9 +12,9 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
-from dixis_tui.journal import Event
-from dixis_tui.log import LogLine
 from dixis_tui.model import Kind
+from dixis_tui.record.journal import Event
+from dixis_tui.record.log import LogLine
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens import words

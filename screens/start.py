@@ -18,9 +18,9 @@ from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 from textual.worker import get_current_worker
 
-from dixis_tui import answers
-from dixis_tui.answers import HOST, QUESTIONS, SOURCE, TARGET, FoundRun, Question, Trial
 from dixis_tui.config import ConfigError
+from dixis_tui.console import answers
+from dixis_tui.console.answers import HOST, QUESTIONS, SOURCE, TARGET, FoundRun, Question, Trial
 from screens import words
 from screens.footer import Footer
 from screens.once import Once

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dixis_tui.journal import Event
-from dixis_tui.log import LogLine
+from dixis_tui.record.journal import Event
+from dixis_tui.record.log import LogLine
 from screens.once import Once
 
 

@@ -21,10 +21,10 @@ from textual.screen import Screen
 from textual.widgets import DataTable, Static
 
 from dixis_tui.model import Status
+from dixis_tui.monitoring.samples import METRICS
+from dixis_tui.monitoring.triggers import Standing
+from dixis_tui.monitoring.watching import SPANS, Picture, Watching
 from dixis_tui.runner import Runner
-from dixis_tui.samples import METRICS
-from dixis_tui.triggers import Standing
-from dixis_tui.watching import SPANS, Picture, Watching
 from screens import plots, words
 from screens.footer import Footer
 from screens.view import View

@@ -10,12 +10,12 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import DataTable, RichLog, Static
 
-from dixis_tui.journal import Event
-from dixis_tui.log import LogLine
 from dixis_tui.model import Status
+from dixis_tui.record.journal import Event
+from dixis_tui.record.log import LogLine
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase
-from dixis_tui.timeline import Timekeeper
+from dixis_tui.switch.timeline import Timekeeper
 from screens import answers, words
 from screens.board import SHOWN, Board, Track
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 from rich.text import Text
 
-from dixis_tui import downtime
 from dixis_tui.config import Config
-from dixis_tui.journal import Event, RunState, StepState
-from dixis_tui.log import LogLine
 from dixis_tui.model import Kind, Outcome, Progress, Status
 from dixis_tui.phrase import counted
 from dixis_tui.phrase import duration as duration
+from dixis_tui.record.journal import Event, RunState, StepState
+from dixis_tui.record.log import LogLine
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
+from dixis_tui.switch import downtime
 
 MEANINGS = {
     Status.PENDING: "not begun",

@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dixis_tui import schema, source, transfer
+from dixis_tui import source
 from dixis_tui.config import Config
 from dixis_tui.context import Context
+from dixis_tui.copy import transfer
 from dixis_tui.gate import Gate
-from dixis_tui.host import LocalHost
+from dixis_tui.hosts.host import LocalHost
 from dixis_tui.model import Outcome, Progress, Status
 from dixis_tui.pace import Pace
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import schema
 from dixis_tui.step import Step
 from dixis_tui.target import TargetConnection, connect
 

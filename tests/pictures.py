@@ -29,11 +29,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from dixis_tui import config, journal, openrun, runner, signing
-from dixis_tui.app import ConsoleApp
+from dixis_tui import config, openrun, runner
+from dixis_tui.console.app import ConsoleApp
 from dixis_tui.context import Context
-from dixis_tui.journal import SWITCHED, WENT_LIVE
 from dixis_tui.model import Finding, Kind, Outcome, Progress, Status, passed, warned
+from dixis_tui.record import journal, signing
+from dixis_tui.record.journal import SWITCHED, WENT_LIVE
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens import board, words

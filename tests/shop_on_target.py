@@ -19,7 +19,7 @@ from pymysql.cursors import Cursor
 from dixis_tui import cli
 from dixis_tui.backups.work import Work, clock
 from dixis_tui.config import Config, Secret
-from dixis_tui.host import LocalHost
+from dixis_tui.hosts.host import LocalHost
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.servers import clients_beside
 from tests.data_path import make_config, make_source

@@ -19,10 +19,11 @@ from typing import Any
 import pytest
 
 import checks
-from dixis_tui import assets, plan, references, rsync, sandbox
 from dixis_tui import config as configuration
+from dixis_tui import plan, sandbox
 from dixis_tui.config import Config
-from dixis_tui.host import HostError
+from dixis_tui.hosts import assets, references, rsync
+from dixis_tui.hosts.host import HostError
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
 from dixis_tui.openrun import Notice
 from dixis_tui.runner import Runner

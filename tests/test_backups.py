@@ -20,12 +20,12 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import sandbox
-from dixis_tui.backup import BackupError
 from dixis_tui.backups import make, manifest, prune, restore, schedule, scratch, tools
 from dixis_tui.backups.judge import judge
 from dixis_tui.backups.manifest import Kept
 from dixis_tui.backups.streams import DumpError
 from dixis_tui.config import Account, Schedule, Secret
+from dixis_tui.hosts.backup import BackupError
 from dixis_tui.model import Status, StoppedError
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import TargetError

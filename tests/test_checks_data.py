@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from checks.registry import REGISTRY
+from dixis_tui.compare.verify import check_orphans
 from dixis_tui.config import Target
-from dixis_tui.misfits import GAP, TIMESTAMP, clock_gaps, wrong_how
 from dixis_tui.model import Finding, Outcome, Status
-from dixis_tui.nearest import nearest
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas.misfits import GAP, TIMESTAMP, clock_gaps, wrong_how
+from dixis_tui.schemas.nearest import nearest
+from dixis_tui.server.variables import judged
 from dixis_tui.target import connected, query, server_facts
-from dixis_tui.variables import judged
-from dixis_tui.verify import check_orphans
 from tests.data_path import Driver, make_driver
 
 

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from checks.registry import REGISTRY
 from checks.remedies import Remedies, together
-from dixis_tui import schema, shape, transfer
-from dixis_tui.catalogue import name as quoted
+from dixis_tui.copy import transfer
 from dixis_tui.model import Finding, Status
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import schema, shape
+from dixis_tui.schemas.catalogue import name as quoted
 from dixis_tui.target import query
 from tests.data_path import Driver, make_config
 from tests.test_hostile import rows_of_source, rows_of_target

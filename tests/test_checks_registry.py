@@ -12,9 +12,10 @@ import pytest
 
 from checks.registry import Answer, Check, Severity, finding, found, good, problem, skip
 from checks.remedies import together
-from dixis_tui import config, report, signing
+from dixis_tui import config
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, NotNowError, Outcome, Status, passed
+from dixis_tui.record import report, signing
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from tests.test_console import CONFIG

@@ -23,11 +23,11 @@ from textual.widget import Widget
 from textual.widgets import DataTable, Input
 
 from dixis_tui import config
-from dixis_tui.app import ConsoleApp, picture
+from dixis_tui.compare.difference import Difference
+from dixis_tui.compare.proof import PROVED, TableProof
+from dixis_tui.console.app import ConsoleApp, picture
 from dixis_tui.context import Context
-from dixis_tui.difference import Difference
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, failed, passed
-from dixis_tui.proof import PROVED, TableProof
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens.confirm import ConfirmDialog

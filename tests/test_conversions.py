@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import schema
 from dixis_tui.config import Conversion
-from dixis_tui.conversions import QUARANTINE
 from dixis_tui.model import Status
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import schema
+from dixis_tui.schemas.conversions import QUARANTINE
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver
 

@@ -19,10 +19,12 @@ from random import Random
 import pymysql
 import pytest
 
-from dixis_tui import copying, reindex, sandbox, shape, transfer
-from dixis_tui.copying import CHUNKS
+from dixis_tui import sandbox
+from dixis_tui.copy import copying, reindex, transfer
+from dixis_tui.copy.copying import CHUNKS
 from dixis_tui.model import Outcome, Status
 from dixis_tui.sandbox import Kind, RunningServer
+from dixis_tui.schemas import shape
 from dixis_tui.target import TargetError, query
 from tests.conftest import FOUND, KINDS
 from tests.data_path import Driver, make_driver

@@ -17,10 +17,12 @@ from datetime import datetime
 
 import checks
 from dixis_tui import config as configuration
-from dixis_tui import cutover, envfile, plan, sandbox
+from dixis_tui import plan, sandbox
+from dixis_tui.hosts import envfile
 from dixis_tui.model import Status
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import World
+from dixis_tui.switch import cutover
 from dixis_tui.target import connected, execute, query
 from tests.test_migration import artisan, change_config, dixis, source_counts
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import envfile
+from dixis_tui.hosts import envfile
 
 REAL = """\
 # the shop

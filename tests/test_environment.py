@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import cutover, laravel, rollback
 from dixis_tui.context import Context
+from dixis_tui.hosts import laravel
 from dixis_tui.model import DixisError, Outcome
 from dixis_tui.redact import Redactor
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.switch import cutover, rollback
 from tests.data_path import Driver, make_config
 
 # As an editor on Windows leaves it, with a key set twice, another exported, and no end of the last line.

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import json_values, schema, transfer
+from dixis_tui.copy import transfer
 from dixis_tui.model import Status
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import json_values, schema
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver
 

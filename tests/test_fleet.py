@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import cutover, fleet, laravel, rollback
 from dixis_tui.config import Ssh, WebHost
 from dixis_tui.context import Context
-from dixis_tui.host import HostError, LocalHost
+from dixis_tui.hosts import fleet, laravel
+from dixis_tui.hosts.host import HostError, LocalHost
 from dixis_tui.model import Status, StoppedError
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.switch import cutover, rollback
 from tests.data_path import Driver, make_config
 
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from dixis_tui import health
 from dixis_tui.backups import make, manifest, restore, scratch
 from dixis_tui.commands.health import LOCK
 from dixis_tui.config import Account, Secret
-from dixis_tui.health import Reading
-from dixis_tui.journal import Lock
 from dixis_tui.model import Status
+from dixis_tui.record.journal import Lock
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.processes import free_port
+from dixis_tui.server import health
+from dixis_tui.server.health import Reading
 from tests.shop_on_target import Shop, dixis, make_shop
 
 PASS, WARN, FAIL, SKIP = Status.PASS, Status.WARN, Status.FAIL, Status.SKIP

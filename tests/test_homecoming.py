@@ -16,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from dixis_tui import rollback, source
-from dixis_tui.host import Completed, LocalHost
-from dixis_tui.journal import CAME_HOME, PLACING, WENT_LIVE
+from dixis_tui import source
+from dixis_tui.hosts.host import Completed, LocalHost
 from dixis_tui.model import Outcome, Status
+from dixis_tui.record.journal import CAME_HOME, PLACING, WENT_LIVE
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.source import latest_snapshot
+from dixis_tui.switch import rollback
 from dixis_tui.target import execute
 from tests.data_path import Driver, make_driver
 
@@ -223,7 +224,7 @@ def test_a_copy_that_is_not_what_mysql_holds_never_takes_the_place(
     write(driver, *SINCE)
     before = Path(driver.config.source.path).read_bytes()
     # as if the row were lost on its way
-    monkeypatch.setattr("dixis_tui.homecoming._Table._fresh", lambda *_: iter(()))
+    monkeypatch.setattr("dixis_tui.switch.homecoming._Table._fresh", lambda *_: iter(()))
     outcome = back(driver)
     assert outcome.status is Status.WARN
     assert "were not brought home" in outcome.summary

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import config
-from dixis_tui.host import Host, HostError, LocalHost
+from dixis_tui.hosts.host import Host, HostError, LocalHost
+from dixis_tui.hosts.ssh import SshHost
 from dixis_tui.model import StoppedError
 from dixis_tui.sandbox.sshd import RunningSshd, start_sshd, stop_sshd
-from dixis_tui.ssh import SshHost
 from tests.conftest import frozen
 
 
@@ -162,7 +162,7 @@ HANGS_UP = """
 import sys
 from dixis_tui.config import Ssh
 from dixis_tui.model import DixisError
-from dixis_tui.ssh import SshHost
+from dixis_tui.hosts.ssh import SshHost
 try:
     SshHost(Ssh.model_validate_json(sys.argv[1])).run(["true"])
 except DixisError as error:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from dixis_tui import config as configuration
-from dixis_tui import shape
-from dixis_tui.catalogue import name as quoted
-from dixis_tui.catalogue import read_schema
-from dixis_tui.names import target_names
 from dixis_tui.sandbox import Kind, World
+from dixis_tui.schemas import shape
+from dixis_tui.schemas.catalogue import name as quoted
+from dixis_tui.schemas.catalogue import read_schema
+from dixis_tui.schemas.names import target_names
 from dixis_tui.target import TargetConnection, connected, execute, identifier, query
 from tests.conftest import KINDS
 from tests.test_migration import dixis, statuses

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import signatures
-from dixis_tui.journal import SWITCHED, HeldError, Journal, JournalError, Lock, fold
 from dixis_tui.model import Status, passed
+from dixis_tui.record import signatures
+from dixis_tui.record.journal import SWITCHED, HeldError, Journal, JournalError, Lock, fold
 
 
 def finished(step: str, summary: str = "well") -> dict[str, object]:
@@ -62,7 +62,7 @@ def test_a_changed_or_missing_event_is_refused(tmp_path: Path, harm: str) -> Non
 
 
 def test_who_looks_on_while_much_is_written_sees_a_whole_journal(tmp_path: Path) -> None:
-    write = "import sys; from pathlib import Path; from dixis_tui.journal import Journal\n"
+    write = "import sys; from pathlib import Path; from dixis_tui.record.journal import Journal\n"
     write += "journal = Journal(Path(sys.argv[1]))\nfor _ in range(400): journal.append('said')"
     with subprocess.Popen([sys.executable, "-c", write, str(tmp_path)]) as writer:
         seen = [0]
@@ -132,7 +132,7 @@ def test_after_a_rollback_every_step_of_the_plan_is_to_do_again(tmp_path: Path) 
 
 HOLDER = """
 import sys, pathlib
-from dixis_tui.journal import Lock
+from dixis_tui.record.journal import Lock
 Lock(pathlib.Path(sys.argv[1])).acquire("Nikos")
 print("held", flush=True)
 sys.stdin.read()

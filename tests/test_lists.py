@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dixis_tui import commandlog, config
+from dixis_tui import config
 from dixis_tui.cli import cli
+from dixis_tui.compare.proof import Converted, TableProof
 from dixis_tui.context import Context
-from dixis_tui.journal import PACED
 from dixis_tui.model import DixisError, Kind, Outcome, Progress, Status, passed
-from dixis_tui.proof import Converted, TableProof
 from dixis_tui.ran import ran
+from dixis_tui.record import commandlog
+from dixis_tui.record.journal import PACED
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from screens.commands import CommandsScreen

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui.journal import Journal, RunState, fold
 from dixis_tui.model import Status
+from dixis_tui.record.journal import Journal, RunState, fold
 from tests.terminal import Terminal, children, gone, terminal, until
 from tests.test_observers import CONFIG
 
@@ -18,7 +18,7 @@ from tests.test_observers import CONFIG
 PROGRAM = """
 import sys, time
 from pathlib import Path
-from dixis_tui.app import ConsoleApp
+from dixis_tui.console.app import ConsoleApp
 from dixis_tui.config import load
 from dixis_tui.headless import Consent, Headless
 from dixis_tui.model import Kind, passed

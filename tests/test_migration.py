@@ -318,7 +318,7 @@ def run_and_kill(world: World, *, stored: int) -> bool:
 
 def test_one_console_drives_a_run(world: World) -> None:
     dixis(world, "run", "--phase", "preflight", "--yes")
-    from dixis_tui.journal import Lock
+    from dixis_tui.record.journal import Lock
 
     lock = Lock(world.directory / "run")
     lock.acquire("Nikos")

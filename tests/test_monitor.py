@@ -17,15 +17,17 @@ import pytest
 from click.testing import CliRunner
 from pymysql.cursors import Cursor
 
-from dixis_tui import plan, sandbox, signing, week
+from dixis_tui import plan, sandbox
 from dixis_tui.cli import cli
-from dixis_tui.journal import SWITCHED
 from dixis_tui.model import NotNowError, Status
-from dixis_tui.monitor import afterwards
+from dixis_tui.monitoring import week
+from dixis_tui.monitoring.monitor import afterwards
+from dixis_tui.monitoring.sampler import BUDGET, Sampler, Taken
+from dixis_tui.monitoring.samples import METRICS, Sample, coarse
+from dixis_tui.monitoring.samplestore import DAY, Lease, Store
+from dixis_tui.record import signing
+from dixis_tui.record.journal import SWITCHED
 from dixis_tui.runner import Runner
-from dixis_tui.sampler import BUDGET, Sampler, Taken
-from dixis_tui.samples import METRICS, Sample, coarse
-from dixis_tui.samplestore import DAY, Lease, Store
 from dixis_tui.sandbox import Kind, RunningServer
 from dixis_tui.sandbox.processes import wait_until
 from tests.conftest import FOUND, KINDS

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import shape, validation, verify
-from dixis_tui.catalogue import Column, SourceSchema, Table
+from dixis_tui.compare import validation, verify
 from dixis_tui.model import DixisError, Status
-from dixis_tui.names import folded, target_names
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import shape
+from dixis_tui.schemas.catalogue import Column, SourceSchema, Table
+from dixis_tui.schemas.names import folded, target_names
 from dixis_tui.target import query
 from tests.data_path import make_driver
 

@@ -18,13 +18,14 @@ import pytest
 
 import checks
 from dixis_tui import config as configuration
-from dixis_tui import cutover, plan, rollback, sandbox
-from dixis_tui.journal import Event
+from dixis_tui import plan, sandbox
 from dixis_tui.model import Outcome, Status
 from dixis_tui.openrun import Listener
+from dixis_tui.record.journal import Event
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import World
 from dixis_tui.sandbox.processes import free_port, wait_until
+from dixis_tui.switch import cutover, rollback
 from dixis_tui.target import connected, execute, query
 from tests.conftest import KINDS
 from tests.test_migration import artisan, dixis, statuses

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import sandbox, smoke
+from dixis_tui import sandbox
 from dixis_tui.config import Smoke, Url
+from dixis_tui.hosts import smoke
 from dixis_tui.model import Progress, Status
 from dixis_tui.sandbox import World, processes
 from dixis_tui.sandbox.app import make_app

@@ -15,16 +15,16 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from dixis_tui import glance, live, signing
 from dixis_tui.cli import cli
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
-from dixis_tui.glance import NoRunError
-from dixis_tui.journal import Journal
 from dixis_tui.model import Kind, NotNowError, Outcome, Progress, Status, passed
+from dixis_tui.monitoring.samplestore import Store
 from dixis_tui.openrun import Notice
+from dixis_tui.record import glance, live, signing
+from dixis_tui.record.glance import NoRunError
+from dixis_tui.record.journal import Journal
 from dixis_tui.runner import Runner
-from dixis_tui.samplestore import Store
 from dixis_tui.step import Phase, Plan, Step
 from tests.terminal import terminal, until
 
@@ -177,7 +177,7 @@ def test_a_watcher_hears_progress_log_and_pause(settings: Config, tmp_path: Path
 DRIVER = """
 import sys
 from pathlib import Path
-from dixis_tui.journal import Journal
+from dixis_tui.record.journal import Journal
 journal = Journal(Path(sys.argv[1]))
 for number in range(30):
     journal.append("step-started", {"step": "preflight.source"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dixis_tui.people import count
+from dixis_tui.record.people import count
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import copyplan, normalise, validation
-from dixis_tui.difference import of_cell
-from dixis_tui.journal import CONFIRMED
-from dixis_tui.load import Throttle
+from dixis_tui.compare import normalise, validation
+from dixis_tui.compare.difference import of_cell
+from dixis_tui.compare.proof import Comparison, TableProof
+from dixis_tui.copy import copyplan
 from dixis_tui.model import Status
-from dixis_tui.proof import Comparison, TableProof
+from dixis_tui.record.journal import CONFIRMED
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.server.load import Throttle
 from dixis_tui.source import latest_snapshot
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver
@@ -178,8 +179,8 @@ def test_rows_missing_extra_and_swapped_are_found_in_tables_of_every_kind_of_key
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Small segments and buckets, so that this table is cut like a large one.
-    monkeypatch.setattr("dixis_tui.drilldown.LIST_ROWS", 32)
-    monkeypatch.setattr("dixis_tui.proof.Comparison.segment_rows", 7)
+    monkeypatch.setattr("dixis_tui.compare.drilldown.LIST_ROWS", 32)
+    monkeypatch.setattr("dixis_tui.compare.proof.Comparison.segment_rows", 7)
     driver = migrated(server, database, tmp_path, ROWS)
     assert validation.report(driver.ctx).equal
     change(
@@ -211,7 +212,7 @@ def test_rows_missing_extra_and_swapped_are_found_in_tables_of_every_kind_of_key
 def test_a_table_without_a_key_is_compared_as_a_multiset(
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dixis_tui.drilldown.LIST_ROWS", 32)
+    monkeypatch.setattr("dixis_tui.compare.drilldown.LIST_ROWS", 32)
     driver = migrated(server, database, tmp_path, ROWS)
     change(
         driver,
@@ -353,13 +354,13 @@ def test_a_row_that_stands_twice_is_found_where_the_target_has_lost_its_primary_
 def test_a_list_that_the_server_cuts_short_in_its_last_line_is_asked_for_again(
     server: RunningServer, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dixis_tui.proof.Comparison.segment_rows", 20)
+    monkeypatch.setattr("dixis_tui.compare.proof.Comparison.segment_rows", 20)
     driver = migrated(server, database, tmp_path, ROWS)
     change(driver, "UPDATE keyed SET number = 0 WHERE id = 3")
-    monkeypatch.setattr("dixis_tui.sides.SEGMENT_ROWS", 1)
+    monkeypatch.setattr("dixis_tui.compare.sides.SEGMENT_ROWS", 1)
     # a later segment, listed at once, holds 20 rows of 3 and 16 digits: the last line lacks its hash, or half its key
     for quarter in range(100, 105):
-        monkeypatch.setattr("dixis_tui.sides.LINE_BYTES", quarter)
+        monkeypatch.setattr("dixis_tui.compare.sides.LINE_BYTES", quarter)
         assert found(driver, "keyed") == {("id = 3", "number")}
 
 

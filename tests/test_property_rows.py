@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import validation
+from dixis_tui.compare import validation
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import query
 from tests.data_path import make_driver

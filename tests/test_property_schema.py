@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import schema, shape
-from dixis_tui.catalogue import Index, SourceSchema, Table, name, read_schema
 from dixis_tui.model import Status
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import schema, shape
+from dixis_tui.schemas.catalogue import Index, SourceSchema, Table, name, read_schema
 from dixis_tui.target import connected, execute, literal, query
 from tests.data_path import Driver, make_driver
 

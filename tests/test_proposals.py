@@ -10,9 +10,10 @@ from typing import Any
 
 import tomli
 
-from dixis_tui import schema, transfer
+from dixis_tui.copy import transfer
 from dixis_tui.model import Status
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import schema
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver
 

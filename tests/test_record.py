@@ -16,13 +16,13 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dixis_tui import chain, signing, telling
-from dixis_tui.audit import audit
 from dixis_tui.cli import cli
 from dixis_tui.config import Config, load
-from dixis_tui.journal import Journal, JournalError
 from dixis_tui.model import Kind, NotNowError, passed
-from dixis_tui.people import count, person
+from dixis_tui.record import chain, signing, telling
+from dixis_tui.record.audit import audit
+from dixis_tui.record.journal import Journal, JournalError
+from dixis_tui.record.people import count, person
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 from tests.test_runner import CONFIG

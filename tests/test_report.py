@@ -14,15 +14,16 @@ from click.testing import CliRunner
 
 import checks
 from checks.registry import REGISTRY
-from dixis_tui import criteria, paper, report
 from dixis_tui import plan as planning
 from dixis_tui.cli import cli
+from dixis_tui.compare.difference import Difference
+from dixis_tui.compare.proof import PROVED, Converted, TableProof
 from dixis_tui.config import Config, load
-from dixis_tui.difference import Difference
-from dixis_tui.journal import SWITCHED, WENT_LIVE, Journal, JournalError
 from dixis_tui.model import Kind, Outcome, Status, failed, passed, warned
-from dixis_tui.outline import PLAN, Outline, PhaseOutline, StepOutline
-from dixis_tui.proof import PROVED, Converted, TableProof
+from dixis_tui.monitoring import criteria
+from dixis_tui.record import paper, report
+from dixis_tui.record.journal import SWITCHED, WENT_LIVE, Journal, JournalError
+from dixis_tui.record.outline import PLAN, Outline, PhaseOutline, StepOutline
 from dixis_tui.runner import Runner
 from tests.test_runner import CONFIG
 

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import catchup, holdings, structure, transfer, validation
-from dixis_tui.drilldown import Sides
-from dixis_tui.journal import CONFIRMED
+from dixis_tui.compare import structure, validation
+from dixis_tui.compare.drilldown import Sides
+from dixis_tui.compare.segments import Unlike
+from dixis_tui.copy import catchup, holdings, transfer
+from dixis_tui.copy.refusal import TransferError
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
-from dixis_tui.refusal import TransferError
+from dixis_tui.record.journal import CONFIRMED
 from dixis_tui.sandbox import RunningServer
-from dixis_tui.segments import Unlike
 from dixis_tui.source import Snapshot, latest_snapshot
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver
@@ -335,8 +336,8 @@ def test_a_stop_in_the_middle_is_gone_on_from(
     driver = early(server, database, tmp_path)
     write(driver, *MEANWHILE, "UPDATE orders SET total = total + 1")
     driver.outcomes["cutover.snapshot"] = transfer.take_last(driver.ctx)
-    monkeypatch.setattr("dixis_tui.resync.BATCH", 20)
-    monkeypatch.setattr("dixis_tui.resync.SEGMENT_ROWS", 60)
+    monkeypatch.setattr("dixis_tui.compare.resync.BATCH", 20)
+    monkeypatch.setattr("dixis_tui.compare.resync.SEGMENT_ROWS", 60)
     driver.progress = StopsAfter(driver.stop, 12)
     with pytest.raises(StoppedError):
         catchup.resync_all(driver.ctx, "cutover.resync")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import commandlog, log, signing, telling
 from dixis_tui.config import Config, load
 from dixis_tui.context import Context
-from dixis_tui.journal import SWITCHED, HeldError
-from dixis_tui.log import LogLine
 from dixis_tui.model import DixisError, Kind, NotNowError, Outcome, Progress, Status, failed, passed
+from dixis_tui.record import commandlog, log, signing, telling
+from dixis_tui.record.journal import SWITCHED, HeldError
+from dixis_tui.record.log import LogLine
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
 

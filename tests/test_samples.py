@@ -16,11 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dixis_tui.config import Trigger, Watch
-from dixis_tui.counters import redacted
-from dixis_tui.growth import growth
-from dixis_tui.samples import COUNTS, METRICS, Reading, Sample, between, coarse, edge_ms, merged, within
-from dixis_tui.samplestore import DAY, Lease, Store, StoreError
-from dixis_tui.triggers import Crossing, Rule, judge, rules
+from dixis_tui.monitoring.counters import redacted
+from dixis_tui.monitoring.growth import growth
+from dixis_tui.monitoring.samples import COUNTS, METRICS, Reading, Sample, between, coarse, edge_ms, merged, within
+from dixis_tui.monitoring.samplestore import DAY, Lease, Store, StoreError
+from dixis_tui.monitoring.triggers import Crossing, Rule, judge, rules
 from screens import plots
 
 SLOW = 2000.0
@@ -189,8 +189,8 @@ def test_old_samples_are_put_together_and_the_file_does_not_grow_for_ever(tmp_pa
 WRITER = """
 import sys
 from pathlib import Path
-from dixis_tui.samples import Reading, Sample
-from dixis_tui.samplestore import Store
+from dixis_tui.monitoring.samples import Reading, Sample
+from dixis_tui.monitoring.samplestore import Store
 store = Store(Path(sys.argv[1]))
 print("begun", flush=True)
 for number in range(1, 1_000_000):

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dixis_tui.catalogue import read_schema
-from dixis_tui.contents import ColumnContents, look_closely, scan, scan_all
 from dixis_tui.model import StoppedError
+from dixis_tui.schemas.catalogue import read_schema
+from dixis_tui.schemas.contents import ColumnContents, look_closely, scan, scan_all
 
 COUNTS = ("nulls", "integers", "reals", "texts", "blobs", "low", "high", "characters", "bytes", "nul")
 WRITTEN = ("digits", "scale", "inexact")

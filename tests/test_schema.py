@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import collisions, schema, shape
-from dixis_tui.catalogue import read_schema
-from dixis_tui.contents import scan
-from dixis_tui.expressions import column_type as column_type_of
 from dixis_tui.model import DixisError, Status
-from dixis_tui.readings import read_source
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.shop import build_shop
+from dixis_tui.schemas import collisions, schema, shape
+from dixis_tui.schemas.catalogue import read_schema
+from dixis_tui.schemas.contents import scan
+from dixis_tui.schemas.expressions import column_type as column_type_of
+from dixis_tui.schemas.readings import read_source
 from dixis_tui.target import TargetError, connected, execute, query
 from dixis_tui.translate import Abilities, Translation, translate
 from tests.data_path import Driver, make_config, make_driver

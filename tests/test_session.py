@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from checks.registry import REGISTRY
-from dixis_tui import envfile, session
+from dixis_tui.hosts import envfile
 from dixis_tui.model import Outcome, Status
 from dixis_tui.sandbox import RunningServer, processes
 from dixis_tui.sandbox.app import AUTOLOAD, LaravelApp, make_app
+from dixis_tui.server import session
 from tests.data_path import Driver, make_config
 
 PLANS_KEYS = {

@@ -10,14 +10,14 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from dixis_tui import signing
-from dixis_tui.app import ConsoleApp
-from dixis_tui.difference import Difference
+from dixis_tui.compare.difference import Difference
+from dixis_tui.compare.proof import PROVED, Converted, TableProof
+from dixis_tui.console.app import ConsoleApp
+from dixis_tui.console.start import Choice, StartApp
 from dixis_tui.model import Progress, Status
-from dixis_tui.proof import PROVED, Converted, TableProof
-from dixis_tui.samplestore import Lease
-from dixis_tui.start import Choice, StartApp
-from dixis_tui.watching import Watching
+from dixis_tui.monitoring.samplestore import Lease
+from dixis_tui.monitoring.watching import Watching
+from dixis_tui.record import signing
 from screens import start
 from screens.watch import WatchScreen
 from tests.pictures import FEW, LARGE, LOOKS, PROOF_FAILED, SMALL, Look, Night, SnapCompare, standing_clock

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import host
-from dixis_tui.host import LocalHost
+from dixis_tui.hosts import host
+from dixis_tui.hosts.host import LocalHost
 from dixis_tui.model import StoppedError
 from dixis_tui.source import Mark, Snapshot, SourceError, mark, open_readonly, reading, take_snapshot
 from tests.data_path import make_source

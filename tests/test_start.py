@@ -13,13 +13,13 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from dixis_tui import answers
-from dixis_tui.answers import HOST, QUESTIONS, SOURCE, TARGET
 from dixis_tui.config import ConfigError, load
+from dixis_tui.console import answers
+from dixis_tui.console.answers import HOST, QUESTIONS, SOURCE, TARGET
+from dixis_tui.console.start import Choice, StartApp
 from dixis_tui.runner import Runner
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.shop import build_shop
-from dixis_tui.start import Choice, StartApp
 from screens.start import QuestionsScreen
 from tests.terminal import terminal
 from tests.test_console import flat

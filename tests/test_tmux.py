@@ -8,8 +8,8 @@ from collections.abc import Callable
 import checks
 from dixis_tui import config as configuration
 from dixis_tui import plan, sandbox
-from dixis_tui.journal import Journal, fold
 from dixis_tui.model import Kind, Status
+from dixis_tui.record.journal import Journal, fold
 from tests.conftest import KINDS
 from tests.terminal import Terminal, children, gone, terminal, until
 from tests.test_migration import dixis

@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui import reindex, shape, transfer
-from dixis_tui.copying import CHUNKS
+from dixis_tui.copy import reindex, transfer
+from dixis_tui.copy.copying import CHUNKS
+from dixis_tui.copy.refusal import TransferError
 from dixis_tui.model import DixisError, Outcome, Progress, Status, StoppedError
-from dixis_tui.refusal import TransferError
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import shape
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver
 

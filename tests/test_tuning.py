@@ -13,14 +13,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from checks.registry import REGISTRY
-from dixis_tui import config, connections, slowlog, tuning, variables
+from dixis_tui import config
 from dixis_tui.cli import cli
 from dixis_tui.config import ConfigError
-from dixis_tui.machine import memory
 from dixis_tui.model import DixisError, Outcome, Status
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.sandbox.processes import wait_until
 from dixis_tui.sandbox.sshd import start_sshd, stop_sshd
+from dixis_tui.server import connections, slowlog, tuning, variables
+from dixis_tui.server.machine import memory
 from dixis_tui.target import connected
 from tests.data_path import Driver, make_config
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from dixis_tui import validation, verify
+from dixis_tui.compare import validation, verify
 from dixis_tui.model import Kind, Status
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.target import execute

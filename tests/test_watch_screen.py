@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui.samples import Sample, coarse
-from dixis_tui.samplestore import Lease, Store
-from dixis_tui.triggers import Crossing
+from dixis_tui.monitoring.samples import Sample, coarse
+from dixis_tui.monitoring.samplestore import Lease, Store
+from dixis_tui.monitoring.triggers import Crossing
 from screens import plots
 from tests.test_console import Shop, app_of, console, open_run, screen, see, shop
 

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from dixis_tui import backup, catalogue
 from dixis_tui.backups import streams, sums, tools
 from dixis_tui.backups.manifest import UNPACKED, Kept, Manifest, TableRecord, look, new_name, write
 from dixis_tui.backups.work import Work
 from dixis_tui.config import Target
+from dixis_tui.hosts import backup
+from dixis_tui.schemas import catalogue
 from dixis_tui.source import mark, open_readonly, take_snapshot
 from dixis_tui.target import TargetConnection, connect, connected, execute, query, server_facts
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from dixis_tui import backup
+from dixis_tui.hosts import backup
 from dixis_tui.model import HELD, DixisError
 
 Kind = Literal["target", "source"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from dixis_tui import backup, envfile
 from dixis_tui.backups import make, scratch
 from dixis_tui.backups.manifest import Kept
 from dixis_tui.backups.work import Work
 from dixis_tui.config import Target
-from dixis_tui.host import HostError, join
+from dixis_tui.hosts import backup, envfile
+from dixis_tui.hosts.host import HostError, join
 from dixis_tui.model import FAILED, DixisError
 from dixis_tui.phrase import counted
 from dixis_tui.target import TargetConnection, connected, execute, identifier, query

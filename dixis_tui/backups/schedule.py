@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dixis_tui.backups.work import Work
-from dixis_tui.host import Host, HostError
+from dixis_tui.hosts.host import Host, HostError
 from dixis_tui.model import FAILED, DixisError
 
 DAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from dixis_tui import backup
 from dixis_tui.backups import make, streams, sums, tools
 from dixis_tui.backups.manifest import SUMS, UNPACKED, Kept, Manifest, Verified, settle_folder, write
 from dixis_tui.backups.work import Work
 from dixis_tui.config import Target
+from dixis_tui.hosts import backup
 from dixis_tui.model import FAILED
 from dixis_tui.source import open_readonly
 from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, literal, query, server_facts

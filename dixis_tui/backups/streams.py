@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from dixis_tui.backup import BackupError
 from dixis_tui.backups import tools
 from dixis_tui.backups.manifest import settle
+from dixis_tui.hosts.backup import BackupError
 from dixis_tui.model import StoppedError
 
 BLOCK = 1 << 20

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from dixis_tui.config import Account, Admin, Config, Target
-from dixis_tui.host import Host, LocalHost
+from dixis_tui.hosts.host import Host, LocalHost
+from dixis_tui.hosts.ssh import open_host
 from dixis_tui.model import StoppedError
-from dixis_tui.ssh import open_host
 
 
 def clock() -> datetime:

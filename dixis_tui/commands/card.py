@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from dixis_tui.card import card
 from dixis_tui.commands.shared import Options, common, opened
+from dixis_tui.switch.card import card
 
 
 @click.command("card")

@@ -30,7 +30,7 @@ def console(ctx: click.Context, watch: bool = False, streams: int | None = None)
             if streams is not None:
                 runner.begin_at(streams)
         with importing():
-            from dixis_tui.app import ConsoleApp
+            from dixis_tui.console.app import ConsoleApp
 
         sys.exit(ConsoleApp(runner).run() or OK)
 
@@ -64,7 +64,7 @@ def need_terminal() -> None:
 
 def _first_start(ctx: click.Context, options: Options) -> Options:
     """Ask what to do; the options with which the console goes on. Ends the process where that was all."""
-    from dixis_tui.start import StartApp
+    from dixis_tui.console.start import StartApp
 
     choice = StartApp(options.config, Path.cwd()).run()
     if choice is None:

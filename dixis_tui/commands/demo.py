@@ -60,7 +60,7 @@ def demo(
                 twin = headless.Headless(runner, headless.Consent(yes=True), quiet=options.json)
                 finish(inside, runner, twin.run(runner.plan.phases))
             else:
-                from dixis_tui.app import ConsoleApp
+                from dixis_tui.console.app import ConsoleApp
 
                 ConsoleApp(runner).run()
     finally:
@@ -129,7 +129,7 @@ def _take_pictures(runner: Runner, path: Path) -> None:
 
 
 def _take(runner: Runner, file: Path, one: Picture) -> None:
-    from dixis_tui.app import picture
+    from dixis_tui.console.app import picture
 
     asyncio.run(picture(runner, file, size=one.size, keys=one.keys, theme=one.theme))
     click.echo(f"written to {file}")

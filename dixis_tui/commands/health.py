@@ -14,10 +14,10 @@ from pathlib import Path
 import click
 
 from dixis_tui import config as configuration
-from dixis_tui import health
 from dixis_tui.commands.shared import Options, common
-from dixis_tui.health import Reading
 from dixis_tui.model import DixisError, Status
+from dixis_tui.server import health
+from dixis_tui.server.health import Reading
 
 LOCK = "health.lock"
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from dixis_tui import telling
-from dixis_tui.audit import audit
 from dixis_tui.commands.shared import ANY_PATH, Options, common, where
-from dixis_tui.journal import Journal
 from dixis_tui.model import FAILED, OK
+from dixis_tui.record import telling
+from dixis_tui.record.audit import audit
+from dixis_tui.record.journal import Journal
 
 
 @click.group()

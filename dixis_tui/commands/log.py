@@ -8,11 +8,11 @@ from dataclasses import asdict
 
 import click
 
-from dixis_tui import commandlog
 from dixis_tui import config as configuration
 from dixis_tui.commands.shared import Options, common
-from dixis_tui.log import NAME, LogReader
 from dixis_tui.model import LEVELS, DixisError
+from dixis_tui.record import commandlog
+from dixis_tui.record.log import NAME, LogReader
 
 
 @click.command("log")

@@ -15,14 +15,15 @@ from typing import Any
 
 import click
 
-from dixis_tui import config, sampler
+from dixis_tui import config
 from dixis_tui.commands.shared import Options, common
+from dixis_tui.hosts.ssh import open_host
 from dixis_tui.model import COULD_NOT_ASK, FAILED, OK
-from dixis_tui.sampler import Sampler
-from dixis_tui.samples import METRICS, Sample
-from dixis_tui.samplestore import Lease, Store
-from dixis_tui.ssh import open_host
-from dixis_tui.triggers import Standing
+from dixis_tui.monitoring import sampler
+from dixis_tui.monitoring.sampler import Sampler
+from dixis_tui.monitoring.samples import METRICS, Sample
+from dixis_tui.monitoring.samplestore import Lease, Store
+from dixis_tui.monitoring.triggers import Standing
 
 SHORTEST = 15.0  # seconds between two samples; more often would ask the server more than 10 questions a minute
 LOOK = 1.0  # seconds between two looks at what another process has sampled, or whether a sample is due

@@ -9,10 +9,11 @@ import click
 
 from checks import all_checks
 from checks.remedies import together
-from dixis_tui import headless, report
+from dixis_tui import headless
 from dixis_tui.commands.shared import Options, common, opened
 from dixis_tui.config import ConfigError
 from dixis_tui.phrase import counted
+from dixis_tui.record import report
 
 
 @click.command()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
-from dixis_tui import report, timeline
 from dixis_tui.commands.shared import Options, common, opened, where
+from dixis_tui.record import report
+from dixis_tui.switch import timeline
 
 
 @click.command()
@@ -63,7 +64,7 @@ def report_command(
     the_week: bool,
 ) -> None:
     """The whole run for the reviewers, made from its journal alone."""
-    from dixis_tui import paper
+    from dixis_tui.record import paper
 
     form = form or ("json" if options.json else "md")
     if the_week:
@@ -85,8 +86,8 @@ def report_command(
 
 def _week(options: Options, form: str) -> str:
     """The week after, of the samples and the journal."""
-    from dixis_tui import week
-    from dixis_tui.samplestore import Store
+    from dixis_tui.monitoring import week
+    from dixis_tui.monitoring.samplestore import Store
 
     with opened(options, watch=True) as runner:
         store = Store(runner.run_dir, create=False)

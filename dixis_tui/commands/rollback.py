@@ -8,9 +8,9 @@ import click
 
 from dixis_tui import config as configuration
 from dixis_tui import headless
-from dixis_tui import rollback as takeback
 from dixis_tui.commands.shared import Options, common, finish, opened
-from dixis_tui.journal import JournalError
+from dixis_tui.record.journal import JournalError
+from dixis_tui.switch import rollback as takeback
 
 
 @click.command()

@@ -81,7 +81,7 @@ def opened(options: Options, *, watch: bool = False, rollback: bool = False) -> 
 
 def finish(options: Options, runner: Runner, code: int, *, summary: bool = True) -> None:
     """End a headless command: the report as JSON, or its summary, and the exit code."""
-    from dixis_tui import report
+    from dixis_tui.record import report
 
     built = report.build(runner)
     if options.json:
@@ -102,7 +102,7 @@ class Where:
 def where(options: Options, directory: Path | None) -> Where:
     """The folder a command names, else that of the configuration. Raises DixisError where there is no run."""
     from dixis_tui import config as configuration
-    from dixis_tui.journal import JournalError
+    from dixis_tui.record.journal import JournalError
 
     found = Where(directory, None) if directory is not None else None
     if found is None:

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import click
 
-from dixis_tui import tuning
 from dixis_tui.commands.shared import Options, common, opened
 from dixis_tui.config import ConfigError
 from dixis_tui.model import FAILED, OK
 from dixis_tui.runner import Runner
-from dixis_tui.tuning import Change, ServerTuning
+from dixis_tui.server import tuning
+from dixis_tui.server.tuning import Change, ServerTuning
 
 yes_option = click.option("--yes", is_flag=True, help="No questions. In production --database is still needed.")
 database_option = click.option("--database", default="", help="In production: the database's name, typed.")

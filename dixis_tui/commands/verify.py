@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import click
 
-from dixis_tui import validation
 from dixis_tui.commands.shared import Options, common, opened
+from dixis_tui.compare import validation
+from dixis_tui.compare.proof import TableProof
 from dixis_tui.config import ConfigError
 from dixis_tui.model import COULD_NOT_ASK, FAILED, OK
 from dixis_tui.phrase import counted
-from dixis_tui.proof import TableProof
 
 
 @click.command("verify")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from dixis_tui import config, glance
+from dixis_tui import config
 from dixis_tui.commands.console import need_terminal
 from dixis_tui.commands.shared import ANY_PATH, Options, common, importing
 from dixis_tui.model import OK
+from dixis_tui.record import glance
 from dixis_tui.runner import Runner
 
 
@@ -26,7 +27,7 @@ def watch(directory: Path) -> None:
     plan, settings = glance.read(directory)
     need_terminal()
     with importing():
-        from dixis_tui.app import ConsoleApp
+        from dixis_tui.console.app import ConsoleApp
 
     with Runner(plan, settings, watch=True) as runner:
         sys.exit(ConsoleApp(runner).run() or OK)
@@ -42,7 +43,7 @@ def serve(options: Options, directory: Path | None, port: int) -> None:
 
     Prints a link that works once. Ends with Ctrl+C.
     """
-    from dixis_tui import serving
+    from dixis_tui.console import serving
 
     folder = (directory or config.load(options.config, rollback=True).run.directory).resolve()
     glance.read(folder)  # refuse at once what no browser could show

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 from dixis_tui.config.backup import Account
 from dixis_tui.config.base import Section
 
-# What a trigger may be about; dixis_tui.samples knows how each is measured.
+# What a trigger may be about; dixis_tui.monitoring.samples knows how each is measured.
 Metric = Literal[
     "p50_ms",
     "p95_ms",

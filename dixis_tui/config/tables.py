@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dixis_tui import expressions
 from dixis_tui.config.base import Name, Section
+from dixis_tui.schemas import expressions
 
 
 class Index(Section):

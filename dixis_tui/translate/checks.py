@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from dixis_tui import expressions
-from dixis_tui.catalogue import ForeignKey, Table
+from dixis_tui.schemas import expressions
+from dixis_tui.schemas.catalogue import ForeignKey, Table
 from dixis_tui.translate.constants import mixes
 from dixis_tui.translate.draft import Draft, column_names, numbered
 from dixis_tui.translate.tables import TargetColumn

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from dixis_tui import expressions
-from dixis_tui.catalogue import Column, Table
-from dixis_tui.expressions import lower
+from dixis_tui.schemas import expressions
+from dixis_tui.schemas.catalogue import Column, Table
+from dixis_tui.schemas.expressions import lower
 from dixis_tui.translate.defaults import default_of
 from dixis_tui.translate.draft import Draft, column_names, numbered
 from dixis_tui.translate.tables import TargetColumn

@@ -9,8 +9,8 @@ from decimal import Decimal, InvalidOperation
 
 from sqlglot import exp
 
-from dixis_tui import expressions
-from dixis_tui.expressions import sizes_of
+from dixis_tui.schemas import expressions
+from dixis_tui.schemas.expressions import sizes_of
 from dixis_tui.translate.families import INTEGERS
 from dixis_tui.translate.tables import TargetColumn
 

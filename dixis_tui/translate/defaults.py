@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from dixis_tui import expressions
-from dixis_tui.catalogue import Column, Table
+from dixis_tui.schemas import expressions
+from dixis_tui.schemas.catalogue import Column, Table
 from dixis_tui.target import literal
 from dixis_tui.translate.constants import constant, fits
 from dixis_tui.translate.draft import Draft

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dixis_tui.catalogue import Index, SourceSchema, Table
-from dixis_tui.contents import TableContents
-from dixis_tui.expressions import lower
-from dixis_tui.names import free
+from dixis_tui.schemas.catalogue import Index, SourceSchema, Table
+from dixis_tui.schemas.contents import TableContents
+from dixis_tui.schemas.expressions import lower
+from dixis_tui.schemas.names import free
 from dixis_tui.translate.families import Family, family_of
 from dixis_tui.translate.findings import Finding, Severity
 from dixis_tui.translate.links import column_key, linked, linked_integers

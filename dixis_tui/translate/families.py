@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from dixis_tui.contents import ColumnContents
+from dixis_tui.schemas.contents import ColumnContents
 
 INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 Family = Literal["integer", "boolean", "decimal", "double", "date", "datetime", "time", "json", "text", "blob"]

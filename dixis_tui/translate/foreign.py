@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from dixis_tui.catalogue import ForeignKey, Table
+from dixis_tui.schemas.catalogue import ForeignKey, Table
 from dixis_tui.target import identifier
 from dixis_tui.translate.draft import Draft
 from dixis_tui.translate.tables import TargetColumn, column_list

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from dixis_tui import catalogue, expressions
-from dixis_tui.catalogue import ForeignKey, Index, IndexPart, Table
-from dixis_tui.names import folded, free
+from dixis_tui.schemas import catalogue, expressions
+from dixis_tui.schemas.catalogue import ForeignKey, Index, IndexPart, Table
+from dixis_tui.schemas.names import folded, free
 from dixis_tui.target import identifier
 from dixis_tui.translate.constants import mixes
 from dixis_tui.translate.draft import Draft, column_names

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dixis_tui.catalogue import SourceSchema
-from dixis_tui.contents import TableContents
-from dixis_tui.expressions import lower
+from dixis_tui.schemas.catalogue import SourceSchema
+from dixis_tui.schemas.contents import TableContents
+from dixis_tui.schemas.expressions import lower
 
 ColumnName = tuple[str, str]
 

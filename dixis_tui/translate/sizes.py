@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dixis_tui import expressions
-from dixis_tui.catalogue import Table
-from dixis_tui.expressions import lower, sizes_of
+from dixis_tui.schemas import expressions
+from dixis_tui.schemas.catalogue import Table
+from dixis_tui.schemas.expressions import lower, sizes_of
 from dixis_tui.translate.draft import Draft, column_names
 from dixis_tui.translate.tables import CHARACTER_BYTES, KEY_BYTES, TargetColumn
 

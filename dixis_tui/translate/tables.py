@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from dixis_tui.expressions import sizes_of
-from dixis_tui.names import Names
+from dixis_tui.schemas.expressions import sizes_of
+from dixis_tui.schemas.names import Names
 from dixis_tui.target import identifier
 from dixis_tui.translate.findings import Finding
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dixis_tui.catalogue import Column, Table
-from dixis_tui.contents import ColumnContents
-from dixis_tui.expressions import lower, sizes_of
 from dixis_tui.phrase import counted
+from dixis_tui.schemas.catalogue import Column, Table
+from dixis_tui.schemas.contents import ColumnContents
+from dixis_tui.schemas.expressions import lower, sizes_of
 from dixis_tui.translate.draft import Draft
 from dixis_tui.translate.families import family_of, integer_type, wrong_types
 from dixis_tui.translate.sizes import ROW_BYTES

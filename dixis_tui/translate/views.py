@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from dixis_tui import expressions
-from dixis_tui.catalogue import SourceSchema, Table
-from dixis_tui.expressions import ViewUses, lower
-from dixis_tui.names import Names, name_obstacle
+from dixis_tui.schemas import expressions
+from dixis_tui.schemas.catalogue import SourceSchema, Table
+from dixis_tui.schemas.expressions import ViewUses, lower
+from dixis_tui.schemas.names import Names, name_obstacle
 from dixis_tui.translate.constants import fits
 from dixis_tui.translate.draft import Draft
 

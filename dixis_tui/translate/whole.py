@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import get_args
 
-from dixis_tui.catalogue import SourceSchema, Table
-from dixis_tui.contents import TableContents
-from dixis_tui.expressions import lower
 from dixis_tui.model import DixisError
-from dixis_tui.names import Names, name_obstacle, target_names
+from dixis_tui.schemas.catalogue import SourceSchema, Table
+from dixis_tui.schemas.contents import TableContents
+from dixis_tui.schemas.expressions import lower
+from dixis_tui.schemas.names import Names, name_obstacle, target_names
 from dixis_tui.translate.checks import checks_of
 from dixis_tui.translate.columns import all_columns
 from dixis_tui.translate.draft import Draft

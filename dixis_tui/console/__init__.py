@@ -1,0 +1,1 @@
+"""The application behind the screens: what runs, what is asked, and the terminal it runs in."""

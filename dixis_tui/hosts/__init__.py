@@ -1,0 +1,1 @@
+"""The machines of the application: commands, files, its settings and its assets."""

@@ -1,0 +1,1 @@
+"""The way over, and the way back."""

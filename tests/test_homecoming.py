@@ -22,7 +22,7 @@ from dixis_tui.model import Outcome, Status
 from dixis_tui.record.journal import CAME_HOME, PLACING, WENT_LIVE
 from dixis_tui.sandbox import RunningServer
 from dixis_tui.source import latest_snapshot
-from dixis_tui.switch import rollback
+from dixis_tui.switch import owed, rollback
 from dixis_tui.target import execute
 from tests.data_path import Driver, make_driver
 
@@ -180,7 +180,7 @@ def test_where_mysql_does_not_answer_it_is_said_since_when_and_fetched_later(
         "rows written to MySQL since 2026-01-01T02:00:00+00:00 were not brought home, and stay there"
     )
     assert outcome.remedy[-1] == "once it answers: dixis rollback --recover brings them home"
-    assert rollback.owes(driver.ctx) == "2026-01-01T02:00:00+00:00"
+    assert owed.since(driver.ctx) == "2026-01-01T02:00:00+00:00"
     # meanwhile the shop is open on SQLite: one new order, one row that both sides have changed
     with closing(sqlite3.connect(sound.source.path)) as shop:
         shop.execute("INSERT INTO orders (user_id, total) VALUES (2, 1)")
@@ -198,7 +198,7 @@ def test_where_mysql_does_not_answer_it_is_said_since_when_and_fetched_later(
     order = next(one for one in kept if one["table"] == "orders")
     assert (order["sqlite"]["total"], order["mysql"]["total"]) == (1, 99.99)
     assert rows(driver, "SELECT id, balance FROM users ORDER BY id") == [(1, 0), (2, 6), (9, 1234.5)]
-    assert rollback.owes(driver.ctx) == ""
+    assert owed.since(driver.ctx) == ""
 
 
 def test_cut_off_before_it_was_written_down_the_rows_are_home_once(
@@ -290,7 +290,7 @@ def test_rows_that_a_second_cutover_left_behind_come_home_with_its_own(
     assert rows(driver, "SELECT id FROM users ORDER BY id") == [(1,), (2,), (66,), (77,)]
     assert rows(driver, "SELECT balance FROM users WHERE id = 2") == [(6,)]
     assert len(list(tmp_path.glob("shop.sqlite.before-home-*"))) == 2
-    assert rollback.owes(driver.ctx) == ""
+    assert owed.since(driver.ctx) == ""
 
 
 def test_a_row_that_sqlite_refuses_does_not_stop_the_rollback(
@@ -584,7 +584,7 @@ def test_a_database_that_cannot_be_read_from_here_does_not_stop_the_rollback(
     outcome = back(driver)
     assert outcome.status is Status.WARN
     assert "could not be examined; it was not touched; rows written to MySQL since" in outcome.summary
-    assert rollback.owes(driver.ctx)
+    assert owed.since(driver.ctx)
 
 
 def test_a_folder_in_the_databases_place_is_set_aside(server: RunningServer, database: str, tmp_path: Path) -> None:
@@ -745,5 +745,5 @@ def test_a_database_that_was_made_anew_takes_no_row_away(server: RunningServer, 
         assert outcome.status is Status.WARN
         told = "3 of 4 tables that held rows when the shop went live hold none now"
         assert any(line.startswith(told) for line in outcome.evidence), outcome
-        assert rollback.owes(driver.ctx)
+        assert owed.since(driver.ctx)
     assert Path(driver.config.source.path).read_bytes() == before

@@ -10,7 +10,7 @@ from dixis_tui import config as configuration
 from dixis_tui import headless
 from dixis_tui.commands.shared import Options, common, finish, opened
 from dixis_tui.record.journal import JournalError
-from dixis_tui.switch import rollback as takeback
+from dixis_tui.switch import owed
 
 
 @click.command()
@@ -23,7 +23,7 @@ def rollback(options: Options, yes: bool, recover: bool, verbose: bool) -> None:
     """Take the application back to SQLite, in five steps. Needs neither MySQL nor a sound [target] section."""
     try:
         with opened(options, rollback=not recover) as runner:
-            if recover and not runner.ask(takeback.owes):
+            if recover and not runner.ask(owed.since):
                 told = "No rows wait on MySQL to be brought home; nothing was changed."
                 click.echo(json.dumps({"recovered": False, "message": told}) if options.json else told)
                 return

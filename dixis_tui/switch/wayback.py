@@ -7,7 +7,7 @@ from datetime import datetime
 
 from dixis_tui.phrase import duration, roughly
 from dixis_tui.runner import Runner
-from dixis_tui.switch import rollback
+from dixis_tui.switch import owed
 from dixis_tui.switch.timeline import Timeline
 
 KEEPS = "every file it replaces (set aside), the new database, the journal"
@@ -29,7 +29,7 @@ class WayBack:
 
 def look(runner: Runner, line: Timeline, at: datetime) -> WayBack:
     """The way back as it stands at that moment."""
-    since = runner.ask(rollback.owes)
+    since = runner.ask(owed.since)
     time = f"about {duration(line.rollback)} ({line.source}), in which the shop is closed"
     if since:
         opened = datetime.fromisoformat(since)

@@ -9,10 +9,11 @@ import humanize
 from checks.registry import Answer, check, finding, found, good, problem, skip
 from checks.shared import PLANNED, SCAN, SCRATCH, SERVER, SOURCE, Planned, planned, scanned
 from dixis_tui.context import Context
+from dixis_tui.copy import misfits
+from dixis_tui.copy.misfits import Misfit
 from dixis_tui.model import Finding
 from dixis_tui.phrase import counted
-from dixis_tui.schemas import catalogue, misfits, proposals
-from dixis_tui.schemas.misfits import Misfit
+from dixis_tui.schemas import catalogue, proposals
 from dixis_tui.source import latest_snapshot, preflight_snapshot
 
 VALUES = (PLANNED,)

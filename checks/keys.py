@@ -13,11 +13,11 @@ from checks.registry import Answer, check, finding, found
 from checks.schema import accept, told_by_translation
 from checks.shared import SCAN, planned
 from dixis_tui.context import Context
-from dixis_tui.copy import rows
+from dixis_tui.copy import misfits
 from dixis_tui.copy.copying import Job, reading_jobs
 from dixis_tui.model import Finding
 from dixis_tui.phrase import counted
-from dixis_tui.schemas import catalogue, misfits
+from dixis_tui.schemas import catalogue, rows
 from dixis_tui.schemas.catalogue import ForeignKey, SourceSchema, Table
 from dixis_tui.schemas.readings import read_source
 from dixis_tui.source import latest_snapshot, reading

@@ -14,17 +14,17 @@ from sqlglot.optimizer.scope import Scope, traverse_scope
 from checks.env import ARTISAN
 from checks.registry import Answer, check, finding, found, problem, skip
 from checks.shared import APPLICATION, HOST, PLANNED, SCAN, SERVER, planned, server
-from dixis_tui.compare import structure
 from dixis_tui.config import Index
 from dixis_tui.context import Context
-from dixis_tui.copy.rows import TEXT_KINDS
 from dixis_tui.hosts import envfile, laravel
 from dixis_tui.hosts.host import join
 from dixis_tui.model import Finding
 from dixis_tui.phrase import counted
+from dixis_tui.schemas import structure
 from dixis_tui.schemas.catalogue import SourceSchema, Table
 from dixis_tui.schemas.nearest import nearest
 from dixis_tui.schemas.readings import read_source
+from dixis_tui.schemas.rows import TEXT_KINDS
 from dixis_tui.server import variables
 from dixis_tui.server.variables import judged
 from dixis_tui.target import query, server_facts

@@ -13,11 +13,11 @@ from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.copy import copyplan
 from dixis_tui.copy.copying import Job
+from dixis_tui.copy.misfits import Misfit, misfits, planned_columns
 from dixis_tui.model import Progress, Status
 from dixis_tui.schemas import catalogue, schema, shape, texts
 from dixis_tui.schemas.catalogue import SourceSchema, Table
 from dixis_tui.schemas.contents import TableContents
-from dixis_tui.schemas.misfits import Misfit, misfits, planned_columns
 from dixis_tui.schemas.readings import read_source
 from dixis_tui.schemas.shape import ShapeColumn
 from dixis_tui.schemas.texts import Texts

@@ -11,11 +11,11 @@ from checks.env import ARTISAN
 from checks.registry import Answer, check, finding, found
 from checks.shared import HOST, PLANNED, Planned, planned, server
 from dixis_tui.context import Context
-from dixis_tui.copy import rows
 from dixis_tui.copy.copying import reading_jobs
-from dixis_tui.copy.rows import Range
 from dixis_tui.hosts import assets
 from dixis_tui.plan import MINUTES
+from dixis_tui.schemas import rows
+from dixis_tui.schemas.rows import Range
 from dixis_tui.target import query
 
 PROBE_BYTES = 4 << 20

@@ -9,9 +9,9 @@ from rich.text import Text
 
 from dixis_tui.model import Status
 from dixis_tui.phrase import counted
+from dixis_tui.record import timeline
+from dixis_tui.record.timeline import Timeline
 from dixis_tui.runner import Runner
-from dixis_tui.switch import timeline
-from dixis_tui.switch.timeline import Timeline
 from screens import words
 
 LATE = 5 * 60.0  # seconds to the turning point from which it is shown as a warning

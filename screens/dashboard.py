@@ -11,9 +11,9 @@ from rich.text import Text
 from textual.widgets import Static
 
 from dixis_tui.phrase import counted, roughly
+from dixis_tui.record import timeline
+from dixis_tui.record.timeline import Mark, Timekeeper, Timeline
 from dixis_tui.runner import Runner
-from dixis_tui.switch import timeline
-from dixis_tui.switch.timeline import Mark, Timekeeper, Timeline
 from screens import answers, words
 from screens.board import Board
 

@@ -17,12 +17,13 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from dixis_tui.model import Status
+from dixis_tui.record import timeline
 from dixis_tui.record.journal import Event
 from dixis_tui.record.log import LogLine
+from dixis_tui.record.timeline import Timekeeper
 from dixis_tui.runner import Runner
 from dixis_tui.step import Step
-from dixis_tui.switch import timeline, wayback
-from dixis_tui.switch.timeline import Timekeeper
+from dixis_tui.switch import wayback
 from screens import words
 from screens.checklist import elapsed
 from screens.footer import Footer

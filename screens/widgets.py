@@ -13,9 +13,9 @@ from textual.widgets import DataTable, RichLog, Static
 from dixis_tui.model import Status
 from dixis_tui.record.journal import Event
 from dixis_tui.record.log import LogLine
+from dixis_tui.record.timeline import Timekeeper
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase
-from dixis_tui.switch.timeline import Timekeeper
 from screens import answers, words
 from screens.board import SHOWN, Board, Track
 

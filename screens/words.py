@@ -14,11 +14,11 @@ from dixis_tui.config import Config
 from dixis_tui.model import Kind, Outcome, Progress, Status
 from dixis_tui.phrase import counted
 from dixis_tui.phrase import duration as duration
+from dixis_tui.record import downtime
 from dixis_tui.record.journal import Event, RunState, StepState
 from dixis_tui.record.log import LogLine
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Plan, Step
-from dixis_tui.switch import downtime
 
 MEANINGS = {
     Status.PENDING: "not begun",

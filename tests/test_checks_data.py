@@ -11,9 +11,9 @@ import pytest
 from checks.registry import REGISTRY
 from dixis_tui.compare.verify import check_orphans
 from dixis_tui.config import Target
+from dixis_tui.copy.misfits import GAP, TIMESTAMP, clock_gaps, wrong_how
 from dixis_tui.model import Finding, Outcome, Status
 from dixis_tui.sandbox import RunningServer
-from dixis_tui.schemas.misfits import GAP, TIMESTAMP, clock_gaps, wrong_how
 from dixis_tui.schemas.nearest import nearest
 from dixis_tui.server.variables import judged
 from dixis_tui.target import connected, query, server_facts

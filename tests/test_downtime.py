@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from dixis_tui.record.downtime import Downtime, expected
 from dixis_tui.record.journal import Event
-from dixis_tui.switch.downtime import Downtime, expected
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 
 from dixis_tui.compare import normalise, validation
 from dixis_tui.compare.difference import of_cell
+from dixis_tui.compare.load import Throttle
 from dixis_tui.compare.proof import Comparison, TableProof
 from dixis_tui.copy import copyplan
 from dixis_tui.model import Status
 from dixis_tui.record.journal import CONFIRMED
 from dixis_tui.sandbox import RunningServer
-from dixis_tui.server.load import Throttle
 from dixis_tui.source import latest_snapshot
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver

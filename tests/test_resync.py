@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui.compare import structure, validation
+from dixis_tui.compare import validation
 from dixis_tui.compare.drilldown import Sides
-from dixis_tui.compare.segments import Unlike
 from dixis_tui.copy import catchup, holdings, transfer
 from dixis_tui.copy.refusal import TransferError
+from dixis_tui.copy.segments import Unlike
 from dixis_tui.model import Outcome, Progress, Status, StoppedError
 from dixis_tui.record.journal import CONFIRMED
 from dixis_tui.sandbox import RunningServer
+from dixis_tui.schemas import structure
 from dixis_tui.source import Snapshot, latest_snapshot
 from dixis_tui.target import execute, query
 from tests.data_path import Driver, make_driver

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dixis_tui.compare import since
-from dixis_tui.schemas import catalogue
+from dixis_tui.schemas import catalogue, since
 from dixis_tui.schemas.contents import ColumnContents, TableContents, scan
 from dixis_tui.source import open_readonly
 from tests.data_path import make_source

@@ -11,10 +11,10 @@ import pytest
 from dixis_tui.config import Run
 from dixis_tui.model import Kind, Outcome, passed
 from dixis_tui.phrase import counted, duration, roughly
+from dixis_tui.record import timeline
 from dixis_tui.record.journal import SWITCHED, Event, Journal, fold
+from dixis_tui.record.timeline import Mark, Pace, Timeline
 from dixis_tui.step import Phase, Plan, Step
-from dixis_tui.switch import timeline
-from dixis_tui.switch.timeline import Mark, Pace, Timeline
 from screens import answers
 
 T0 = datetime(2026, 1, 2, 0, 0, tzinfo=UTC)

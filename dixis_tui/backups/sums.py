@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dixis_tui.backups.manifest import TableRecord
 from dixis_tui.compare import normalise
 from dixis_tui.compare.normalise import Form
-from dixis_tui.copy import rows
-from dixis_tui.copy.rows import Field
 from dixis_tui.phrase import counted
-from dixis_tui.schemas import shape
+from dixis_tui.schemas import rows, shape
 from dixis_tui.schemas.catalogue import Column
 from dixis_tui.schemas.contents import ColumnContents
+from dixis_tui.schemas.rows import Field
 from dixis_tui.schemas.shape import ShapeColumn
 from dixis_tui.target import Flavour, TargetConnection, identifier, query
 

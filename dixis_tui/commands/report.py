@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from dixis_tui.commands.shared import Options, common, opened, where
-from dixis_tui.record import report
-from dixis_tui.switch import timeline
+from dixis_tui.record import report, timeline
 
 
 @click.command()

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from dixis_tui.compare import difference, normalise
 from dixis_tui.compare.difference import Difference
-from dixis_tui.compare.segments import Compared, Span, Sums, Unlike, Values, batches
 from dixis_tui.compare.sides import SourceSide, TargetSide
-from dixis_tui.copy import rows
+from dixis_tui.copy.segments import Compared, Span, Sums, Unlike, Values, batches
+from dixis_tui.schemas import rows
 from dixis_tui.target import TargetConnection, TargetError
 
 # Rows whose hashes are held at once, on each side; rows whose values are asked for at once.

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
-from dixis_tui.copy import rows
-from dixis_tui.copy.rows import Field
-from dixis_tui.schemas import catalogue
+from dixis_tui.schemas import catalogue, rows
+from dixis_tui.schemas.rows import Field
 from dixis_tui.target import Flavour, identifier, literal
 
 # Between the values of a row. Values that may hold it are replaced by their SHA-256.

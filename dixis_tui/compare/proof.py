@@ -21,10 +21,10 @@ from pydantic import BaseModel, ConfigDict
 from dixis_tui.compare import normalise
 from dixis_tui.compare.difference import Difference
 from dixis_tui.compare.drilldown import Sides
-from dixis_tui.compare.segments import Compared
 from dixis_tui.compare.sides import SEGMENT_ROWS, target_snapshot
 from dixis_tui.config import Target
 from dixis_tui.copy.copying import reading_jobs
+from dixis_tui.copy.segments import Compared
 from dixis_tui.model import DixisError, StoppedError
 from dixis_tui.source import Snapshot
 from dixis_tui.target import TargetConnection

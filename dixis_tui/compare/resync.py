@@ -19,18 +19,17 @@ from pathlib import Path
 import pymysql
 from pymysql.constants import ER
 
-from dixis_tui.compare import normalise, since
+from dixis_tui.compare import normalise
 from dixis_tui.compare.drilldown import Sides
-from dixis_tui.compare.segments import Compared, Span, Unlike, batches
 from dixis_tui.compare.sides import SEGMENT_ROWS, target_snapshot
 from dixis_tui.context import Context
-from dixis_tui.copy import rows
 from dixis_tui.copy.copying import CHUNKS, FULL, TRANSIENT, Job, carry_mark, parts, reading_jobs, send
 from dixis_tui.copy.refusal import KeysRun, Refusal, TransferError
-from dixis_tui.copy.rows import Keys, Range
+from dixis_tui.copy.segments import Compared, Span, Unlike, batches
 from dixis_tui.model import Progress, Status
 from dixis_tui.pace import Breather
-from dixis_tui.schemas import conversions
+from dixis_tui.schemas import conversions, rows, since
+from dixis_tui.schemas.rows import Keys, Range
 from dixis_tui.source import Snapshot
 from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, query, server_error
 

@@ -14,10 +14,9 @@ from typing import Any
 
 from dixis_tui.compare import normalise
 from dixis_tui.compare.normalise import Form
-from dixis_tui.compare.segments import Compared, Span, Sums, Values
 from dixis_tui.config import Target
-from dixis_tui.copy import rows
-from dixis_tui.schemas import catalogue
+from dixis_tui.copy.segments import Compared, Span, Sums, Values
+from dixis_tui.schemas import catalogue, rows
 from dixis_tui.target import TargetConnection, connect, execute, identifier, query
 
 # Rows of a segment; of the target's lists, so many fit into one answer.

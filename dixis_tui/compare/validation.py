@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from dixis_tui.compare import queries, structure, verify
+from dixis_tui.compare import queries, verify
+from dixis_tui.compare.load import Throttle
 from dixis_tui.compare.proof import PROVED, Comparison, TableProof
-from dixis_tui.compare.structure import Unbuilt
 from dixis_tui.config import Config
 from dixis_tui.context import Context
 from dixis_tui.copy import copyplan
@@ -18,7 +18,8 @@ from dixis_tui.model import Kind, Outcome, Progress, Status, failed, passed
 from dixis_tui.pace import Breather
 from dixis_tui.phrase import counted
 from dixis_tui.record.journal import Event
-from dixis_tui.server.load import Throttle
+from dixis_tui.schemas import structure
+from dixis_tui.schemas.structure import Unbuilt
 from dixis_tui.source import Snapshot, latest_snapshot, reading
 from dixis_tui.step import Step
 from dixis_tui.target import connected

@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from dixis_tui.compare.orphans import ForeignKey, foreign_keys, orphans
 from dixis_tui.config import Vat
 from dixis_tui.context import Context
 from dixis_tui.model import Outcome, Progress, Status, failed, passed, warned
 from dixis_tui.phrase import counted
 from dixis_tui.schemas import catalogue, conversions, shape
 from dixis_tui.schemas.names import Names
+from dixis_tui.schemas.orphans import ForeignKey, foreign_keys, orphans
 from dixis_tui.schemas.readings import copied_tables, names_on
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.target import Row, TargetConnection, connected, identifier, query

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dixis_tui.compare import since
 from dixis_tui.compare.proof import PROVED, TableProof
 from dixis_tui.compare.resync import Resync
-from dixis_tui.compare.segments import Compared
 from dixis_tui.context import Context
 from dixis_tui.copy import holdings
 from dixis_tui.copy.copying import CHUNKS, INSERT_BYTES, Job, Pool, reading_jobs
 from dixis_tui.copy.copyplan import compared_tables, jobs
+from dixis_tui.copy.segments import Compared
 from dixis_tui.model import Outcome, failed, passed
 from dixis_tui.phrase import counted
+from dixis_tui.schemas import since
 from dixis_tui.source import Snapshot, latest_snapshot, located
 from dixis_tui.target import TargetConnection, connected, identifier, query, server_facts
 

@@ -19,16 +19,15 @@ import pymysql
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from dixis_tui.context import Context
-from dixis_tui.copy import rows
 from dixis_tui.copy.account import Account
 from dixis_tui.copy.ahead import ahead
 from dixis_tui.copy.refusal import RangeRun, Refusal, TransferError
-from dixis_tui.copy.rows import Block, Field, Keys, Range
 from dixis_tui.model import DixisError, StoppedError
 from dixis_tui.pace import LOOK, MOST
-from dixis_tui.schemas import catalogue, conversions
+from dixis_tui.schemas import catalogue, conversions, rows
 from dixis_tui.schemas.catalogue import Table
 from dixis_tui.schemas.conversions import Converted
+from dixis_tui.schemas.rows import Block, Field, Keys, Range
 from dixis_tui.source import Snapshot, open_readonly
 from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, query, server_error
 

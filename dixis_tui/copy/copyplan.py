@@ -6,19 +6,18 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from dixis_tui.compare.segments import Compared, compared
 from dixis_tui.config import Conversion
 from dixis_tui.context import Context
-from dixis_tui.copy import rows
 from dixis_tui.copy.copying import Job, reading_jobs
-from dixis_tui.copy.rows import Field
+from dixis_tui.copy.segments import Compared, compared
 from dixis_tui.phrase import counted
-from dixis_tui.schemas import catalogue, conversions, exact, shape
+from dixis_tui.schemas import catalogue, conversions, exact, rows, shape
 from dixis_tui.schemas.catalogue import Table
 from dixis_tui.schemas.contents import TableContents
 from dixis_tui.schemas.expressions import lower
 from dixis_tui.schemas.names import Names, target_names
 from dixis_tui.schemas.readings import copied_tables, names_on, read_source
+from dixis_tui.schemas.rows import Field
 from dixis_tui.source import Snapshot, latest_snapshot
 from dixis_tui.target import ServerFacts, TargetConnection, server_facts
 

@@ -8,11 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dixis_tui.copy import rows
-from dixis_tui.copy.rows import Field, Keys, Range
 from dixis_tui.model import DixisError
-from dixis_tui.schemas import catalogue, shape
+from dixis_tui.schemas import catalogue, rows, shape
 from dixis_tui.schemas.catalogue import Table
+from dixis_tui.schemas.rows import Field, Keys, Range
 from dixis_tui.target import TargetConnection, TargetError, identifier, query
 
 SHOWN = 60

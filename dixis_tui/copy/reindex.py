@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from dixis_tui.compare import orphans
 from dixis_tui.context import Context
 from dixis_tui.copy import refusal
 from dixis_tui.copy.copying import Job
 from dixis_tui.copy.holdings import State
 from dixis_tui.model import Outcome, Progress, Status, failed, passed
 from dixis_tui.record.journal import DROPPED, RESTORED
-from dixis_tui.schemas import shape
+from dixis_tui.schemas import orphans, shape
 from dixis_tui.target import TargetConnection, TargetError, connected, execute, identifier, query
 
 # Tables with more rows than this are loaded without their secondary indexes, which are built afterwards.

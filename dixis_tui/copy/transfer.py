@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dixis_tui.compare import verify
 from dixis_tui.config import Config, Group
 from dixis_tui.context import Context
-from dixis_tui.copy import catchup, holdings, reindex, rows
+from dixis_tui.copy import catchup, holdings, reindex
 from dixis_tui.copy.copying import CHUNKS, CHUNKS_TABLE, Job
 from dixis_tui.copy.copyplan import jobs, unfit
 from dixis_tui.model import Kind, Outcome, failed, passed
 from dixis_tui.phrase import counted
-from dixis_tui.schemas import conversions, shape
+from dixis_tui.schemas import conversions, rows, shape
 from dixis_tui.schemas.catalogue import SourceSchema
 from dixis_tui.schemas.readings import copied_tables, read_source
 from dixis_tui.schemas.schema import proposed_lines

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dixis_tui.model import Status
-from dixis_tui.record import outline
+from dixis_tui.record import outline, timeline
 from dixis_tui.record.audit import audit
 from dixis_tui.record.journal import WENT_LIVE, Event, Journal, JournalError
-from dixis_tui.switch import timeline
 
 PROOFS = ("cutover.proof", "validation.proof")
 

@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict
 from dixis_tui.compare.proof import Converted, TableProof
 from dixis_tui.compare.validation import proofs
 from dixis_tui.model import Example, Finding, Status
-from dixis_tui.record import commandlog, outline, telling
+from dixis_tui.record import commandlog, downtime, outline, telling
 from dixis_tui.record.audit import Audit, audit
 from dixis_tui.record.journal import Event, Journal, Lock, RunState, fold, interrupted
 from dixis_tui.record.outline import Outline, PhaseOutline, StepOutline
 from dixis_tui.runner import Runner
 from dixis_tui.step import Phase, Step
-from dixis_tui.switch import downtime
 
 # Lines of the command log that a report holds, the last ones.
 COMMAND_LINES = 5000

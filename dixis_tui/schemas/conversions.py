@@ -19,12 +19,11 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 
 from dixis_tui.config import Config, Conversion, zone_of
-from dixis_tui.copy import rows
-from dixis_tui.copy.rows import Range
-from dixis_tui.schemas import catalogue, exact, expressions, json_values
+from dixis_tui.schemas import catalogue, exact, expressions, json_values, rows
 from dixis_tui.schemas.catalogue import ForeignKey, Table
 from dixis_tui.schemas.contents import TableContents, keep_contents, load_contents, scan
 from dixis_tui.schemas.expressions import lower
+from dixis_tui.schemas.rows import Range
 from dixis_tui.schemas.shape import ShapeColumn
 from dixis_tui.target import TargetConnection, execute, identifier, query
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dixis_tui.config import Target
-from dixis_tui.copy.rows import BINARY_KINDS, INTEGER_KINDS, Field
 from dixis_tui.phrase import counted
 from dixis_tui.schemas import catalogue, exact, expressions, shape
 from dixis_tui.schemas.catalogue import Index, IndexPart, SourceSchema, Table
 from dixis_tui.schemas.collisions import merged_keys
 from dixis_tui.schemas.contents import ColumnContents, TableContents
 from dixis_tui.schemas.names import Names
+from dixis_tui.schemas.rows import BINARY_KINDS, INTEGER_KINDS, Field
 from dixis_tui.schemas.shape import ShapeColumn, ShapeIndex
 from dixis_tui.target import TargetConnection, query
 

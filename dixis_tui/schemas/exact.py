@@ -13,11 +13,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from dixis_tui.copy.rows import Field
 from dixis_tui.phrase import counted
 from dixis_tui.schemas import catalogue, expressions, json_values
 from dixis_tui.schemas.catalogue import Table
 from dixis_tui.schemas.contents import is_date, is_datetime
+from dixis_tui.schemas.rows import Field
 
 # Whole numbers up to here are the same as doubles, whatever they are; a FLOAT is read back with six digits.
 DOUBLE_WHOLE, FLOAT_WHOLE = 1 << 53, 10**6 - 1

@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 
-from dixis_tui.compare import structure
 from dixis_tui.config import Index
 from dixis_tui.context import Context
 from dixis_tui.model import Kind, Outcome, passed, warned
-from dixis_tui.schemas import shape
+from dixis_tui.schemas import shape, structure
 from dixis_tui.schemas.nearest import nearest
 from dixis_tui.step import Step
 from dixis_tui.target import (

@@ -13,11 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dixis_tui.config import Conversion, zone_of
-from dixis_tui.copy import rows
-from dixis_tui.copy.rows import Field
-from dixis_tui.schemas import catalogue, conversions
+from dixis_tui.schemas import catalogue, conversions, rows
 from dixis_tui.schemas.catalogue import Table
 from dixis_tui.schemas.contents import is_utf8
+from dixis_tui.schemas.rows import Field
 from dixis_tui.schemas.shape import ShapeColumn
 from dixis_tui.source import open_readonly
 

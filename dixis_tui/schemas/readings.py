@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dixis_tui.compare import since
 from dixis_tui.config import Config
 from dixis_tui.context import Context
-from dixis_tui.schemas import differences
+from dixis_tui.schemas import differences, since
 from dixis_tui.schemas.catalogue import SourceSchema, Table, read_schema
 from dixis_tui.schemas.contents import TableContents, keep_contents, load_contents, scan_all
 from dixis_tui.schemas.names import Names, target_names

@@ -7,19 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from dixis_tui.compare import structure
 from dixis_tui.config import Config
 from dixis_tui.context import Context
-from dixis_tui.copy.rows import Field
 from dixis_tui.hosts import laravel
 from dixis_tui.model import DixisError, Kind, Outcome, Status, failed, passed, warned
 from dixis_tui.phrase import counted
-from dixis_tui.schemas import conversions, differences, indexes, proposals, provision, shape
+from dixis_tui.schemas import conversions, differences, indexes, proposals, provision, shape, structure
 from dixis_tui.schemas.catalogue import Table
 from dixis_tui.schemas.collisions import keep_merged, load_merged, merged_keys
 from dixis_tui.schemas.differences import Difference
 from dixis_tui.schemas.expressions import lower
 from dixis_tui.schemas.readings import names_on, read_source
+from dixis_tui.schemas.rows import Field
 from dixis_tui.schemas.shape import Definition, ShapeColumn
 from dixis_tui.source import latest_snapshot, reading
 from dixis_tui.step import Step

@@ -20,10 +20,10 @@ from pymysql.cursors import DictCursor
 from dixis_tui.backups import manifest, restore, scratch
 from dixis_tui.backups.judge import judge
 from dixis_tui.backups.work import clock, with_account
-from dixis_tui.compare import orphans
 from dixis_tui.config import Config
 from dixis_tui.model import DixisError, Status
 from dixis_tui.phrase import counted
+from dixis_tui.schemas import orphans
 from dixis_tui.target import TargetConnection, TargetError, connect, execute, identifier, literal, query
 
 PROBES = 5

@@ -18,20 +18,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dixis_tui.compare import normalise, structure
+from dixis_tui.compare import normalise
 from dixis_tui.compare.drilldown import WHOLE_ROWS, Sides
 from dixis_tui.compare.normalise import Form
 from dixis_tui.compare.proof import Comparison
-from dixis_tui.compare.segments import Compared, Unlike, Values, batches
 from dixis_tui.compare.sides import SEGMENT_ROWS, target_snapshot
 from dixis_tui.config import Target, zone_of
 from dixis_tui.context import Context
 from dixis_tui.copy import copyplan
 from dixis_tui.copy.copying import reading_jobs
-from dixis_tui.copy.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_columns
+from dixis_tui.copy.segments import Compared, Unlike, Values, batches
 from dixis_tui.model import DixisError, Outcome, Progress, Status
 from dixis_tui.phrase import counted
-from dixis_tui.schemas import catalogue
+from dixis_tui.schemas import catalogue, structure
+from dixis_tui.schemas.rows import BINARY_KINDS, INTEGER_KINDS, MOMENT_KINDS, key_columns
 from dixis_tui.source import Snapshot, digest
 from dixis_tui.switch import belonging
 from dixis_tui.target import TargetConnection, connected, execute, identifier, query

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dixis_tui.phrase import duration, roughly
+from dixis_tui.record.timeline import Timeline
 from dixis_tui.runner import Runner
 from dixis_tui.switch import owed
-from dixis_tui.switch.timeline import Timeline
 
 KEEPS = "every file it replaces (set aside), the new database, the journal"
 CANNOT = "bring home rows while MySQL does not answer: they stay there for dixis rollback --recover"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from dixis_tui.copy.copying import Job
-from dixis_tui.copy.rows import INTEGER_KINDS, Field
 from dixis_tui.schemas.contents import ColumnContents
 from dixis_tui.schemas.names import Names
+from dixis_tui.schemas.rows import INTEGER_KINDS, Field
 from dixis_tui.schemas.shape import ShapeColumn, ShapeIndex
 
 T = TypeVar("T")

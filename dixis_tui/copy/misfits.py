@@ -15,13 +15,12 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from dixis_tui.config import zone_of
-from dixis_tui.copy import rows
 from dixis_tui.copy.copying import Job, reading_jobs
-from dixis_tui.copy.rows import Field
-from dixis_tui.schemas import catalogue, conversions, exact, proposals
+from dixis_tui.schemas import catalogue, conversions, exact, proposals, rows
 from dixis_tui.schemas.catalogue import Table
 from dixis_tui.schemas.differences import narrower
 from dixis_tui.schemas.proposals import Proposal
+from dixis_tui.schemas.rows import Field
 from dixis_tui.schemas.shape import ShapeColumn
 from dixis_tui.source import Snapshot
 from dixis_tui.translate import TargetColumn, Translation

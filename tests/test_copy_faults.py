@@ -57,8 +57,8 @@ SOURCE = (
 CHILD = """
 import sys
 from pathlib import Path
-from dixis_tui import copying, reindex, transfer
 from dixis_tui.config import Config
+from dixis_tui.copy import copying, reindex, transfer
 from dixis_tui.model import Outcome
 from tests.data_path import Driver
 

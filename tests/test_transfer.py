@@ -199,8 +199,8 @@ def test_what_would_be_rounded_silently_is_refused_before_the_first_row(
 CHILD = """
 import sys
 from pathlib import Path
-from dixis_tui import reindex, transfer
 from dixis_tui.config import Config
+from dixis_tui.copy import reindex, transfer
 from dixis_tui.model import Outcome
 from tests.data_path import Driver
 

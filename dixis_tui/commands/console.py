@@ -37,13 +37,17 @@ def console(ctx: click.Context, watch: bool = False, streams: int | None = None)
 
 def on_a_terminal() -> bool:
     """True where a console can be opened: a terminal that can draw, or a browser through `dixis serve`."""
+    return bool(os.environ.get("TEXTUAL_DRIVER")) or (_a_terminal() and not _cannot_draw())
+
+
+def _a_terminal() -> bool:
     try:
-        return bool(os.environ.get("TEXTUAL_DRIVER")) or (os.isatty(0) and os.isatty(2) and not cannot_draw())
+        return os.isatty(0) and os.isatty(2)
     except OSError:
         return False
 
 
-def cannot_draw() -> str:
+def _cannot_draw() -> str:
     """The kind of a terminal that has lines and no places on a screen; empty for any other."""
     kind = os.environ.get("TERM", "")
     return kind if kind.lower() in ("dumb", "unknown") else ""
@@ -52,10 +56,9 @@ def cannot_draw() -> str:
 def need_terminal() -> None:
     """Raises DixisError where no console can be opened."""
     if not on_a_terminal():
-        kind = cannot_draw()
         raise DixisError(
-            f"The console cannot draw on a terminal that calls itself {kind!r} (TERM)."
-            if kind
+            f"The console cannot draw on a terminal that calls itself {_cannot_draw()!r} (TERM)."
+            if _a_terminal()
             else "There is no terminal to open the console on.",
             safe="nothing was started",
             next_step="dixis run --yes runs the plan without one, dixis status tells where it stands",

@@ -19,7 +19,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from dixis_tui.console import hangup
 
 ENDING = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
-GOING = 0.2  # seconds from SIGHUP until a terminal is gone, if it goes
+GOING = 1.0  # seconds from SIGHUP until a terminal is gone, if it goes
 LOOK = 1.0  # seconds between two looks at whether the terminal is still there, where no signal told
 
 # Bytes that are not UTF-8, typed or pasted in another encoding or sent by an old terminal's mouse, are signs nobody

@@ -84,7 +84,7 @@ class ListScreen(View, Screen[None], Generic[T]):
     def on_resize(self) -> None:
         self.call_after_refresh(self.show_state)
 
-    # For the classes made of this one
+    # For the classes made of this one; the metaclass of widgets leaves no room for abstract methods.
 
     def below(self) -> Iterable[Widget]:
         """Widgets between the list and the filter."""

@@ -81,7 +81,7 @@ class Night:
             self.bursts += 1
             for name, total in TABLES.items():
                 context.progress(Progress("data.rest", name, min(self.bursts, total), total, size=self.bursts))
-            time.sleep(0)
+            time.sleep(0)  # lets the console have its turn
         return passed("copied", tables=TABLES)
 
     def sync(self, context: Context) -> Outcome:

@@ -30,7 +30,7 @@ folder, how = Path(sys.argv[1]), sys.argv[2]
 def copy(ctx):
     for number in range(600):
         ctx.check_stop()
-        time.sleep(0.1)
+        time.sleep(0.1)  # stands for work
         (folder / "chunks").write_text(str(number))
         ctx.say(f"chunk {number}")
     return passed("copied")
@@ -39,7 +39,7 @@ def back(ctx):
     for _ in range(600):
         if (folder / "go-on").exists():
             return passed("back")
-        time.sleep(0.1)
+        time.sleep(0.1)  # stands for work
         ctx.say("waiting")
 
 def step(name, title, work):

@@ -324,6 +324,7 @@ def test_each_trouble_is_there(hostile_file: Path, trouble: Trouble) -> None:
         if trouble.module and not one(
             connection, f"select count(*) from pragma_module_list where name = '{trouble.module}'"
         ):
+            # An extension that a system builds into SQLite or does not; nothing of ours.
             pytest.skip(f"this SQLite has no {trouble.module}, so build_shop leaves this trouble out")
         found = connection.execute(trouble.evidence).fetchone()
         assert found is not None

@@ -116,7 +116,7 @@ def _take_pictures(runner: Runner, path: Path) -> None:
     with ThreadPoolExecutor(1) as beside:
         copying = beside.submit(asyncio.run, runner.run_phase("data"))
         while runner.running != COPYING and not copying.done():
-            time.sleep(0.01)
+            time.sleep(0.01)  # between two looks; it ends with the copy at the latest
         those(COPYING)
         runner.pace.set(LEVELS[-1])
         copying.result()

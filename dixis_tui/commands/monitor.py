@@ -101,6 +101,7 @@ def _follow(options: Options, one: Sampler, lease: Lease, *, until: float | None
         sys.stdout.flush()
         if until is not None and time.monotonic() >= until:
             return
+        # Between two looks at the samples; a signal ends it.
         time.sleep(LOOK if until is None else min(LOOK, max(until - time.monotonic(), 0.0)))
         mine = mine or lease.acquire()  # the other one may have ended
 
